@@ -1,0 +1,1 @@
+"""Invoices: totals, dates, numbers, what they show."""

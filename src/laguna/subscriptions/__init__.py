@@ -1,0 +1,1 @@
+"""Subscriptions: what they are, their calendar, and what each period costs."""

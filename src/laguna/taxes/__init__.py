@@ -1,0 +1,1 @@
+"""Taxes, what they are attached to, and how they are computed."""

@@ -1,0 +1,32 @@
+# Needs Python 3.11 with pip and venv, nothing else. Everything is installed in .venv, from the locks, hashes checked.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: up test check
+.DELETE_ON_ERROR:
+
+up: $(VENV)/runtime.stamp  ## start Laguna on http://127.0.0.1:3000, its data in ./data
+	$(BIN)/laguna up
+
+test: $(VENV)/dev.stamp  ## run the tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/dev.stamp  ## style, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+$(BIN)/pip:
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/runtime.stamp: requirements.lock
+$(VENV)/dev.stamp: requirements-dev.lock
+
+$(VENV)/runtime.stamp $(VENV)/dev.stamp: pyproject.toml | $(BIN)/pip
+	@echo "Installing $(filter %.lock,$^) in $(VENV) ..."
+	$(PIP) install --require-hashes -r $(filter %.lock,$^)
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@

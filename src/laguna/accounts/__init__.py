@@ -1,0 +1,1 @@
+"""Who calls: organizations, billing entities, API keys, the operator API, the test clock."""

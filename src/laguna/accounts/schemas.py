@@ -1,0 +1,212 @@
+"""Organizations and billing entities in the API (spec 4 §§1, 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from laguna.kernel.inputs import (
+    Boolean,
+    CountryField,
+    CurrencyField,
+    Days,
+    Input,
+    LocaleField,
+    ShortText,
+    Text,
+    Texts,
+    TimezoneField,
+    one_of,
+)
+from laguna.kernel.outputs import Instant, Output
+from laguna.models import BillingEntity, Organization
+from laguna.taxes.schemas import TaxObject
+
+EMAIL_SETTINGS = ("invoice.finalized", "credit_note.created", "payment_receipt.created")
+
+
+class EntityBillingConfigurationInput(Input):
+    invoice_footer: Text = None
+    invoice_grace_period: Days = None
+    document_locale: LocaleField = None
+    subscription_invoice_issuing_date_anchor: one_of("current_period_end", "next_period_start") = None
+    subscription_invoice_issuing_date_adjustment: one_of("keep_anchor", "align_with_finalization_date") = None
+    eu_tax_management: Boolean = None
+
+
+class OrganizationInput(Input):
+    name: ShortText = None
+    webhook_url: Text = None
+    country: CountryField = None
+    default_currency: CurrencyField = None
+    address_line1: ShortText = None
+    address_line2: ShortText = None
+    state: ShortText = None
+    zipcode: ShortText = None
+    email: ShortText = None
+    city: ShortText = None
+    legal_name: ShortText = None
+    legal_number: ShortText = None
+    document_numbering: one_of("per_customer", "per_organization") = None
+    document_number_prefix: ShortText = None
+    net_payment_term: Days = None
+    tax_identification_number: ShortText = None
+    timezone: TimezoneField = None
+    email_settings: Texts = None
+    billing_configuration: EntityBillingConfigurationInput | None = None
+    finalize_zero_amount_invoice: Boolean = None
+    slug: ShortText = None
+
+
+class OrganizationBillingConfiguration(Output):
+    invoice_footer: str | None
+    invoice_grace_period: int
+    document_locale: str
+
+
+class OrganizationObject(Output):
+    lago_id: UUID
+    name: str
+    slug: str
+    created_at: Instant
+    webhook_url: str | None
+    webhook_urls: list[str]
+    country: str | None
+    default_currency: str
+    address_line1: str | None
+    address_line2: str | None
+    state: str | None
+    zipcode: str | None
+    email: str | None
+    city: str | None
+    legal_name: str | None
+    legal_number: str | None
+    document_numbering: str
+    document_number_prefix: str
+    net_payment_term: int
+    tax_identification_number: str | None
+    timezone: str
+    email_settings: list[str]
+    finalize_zero_amount_invoice: bool
+    events_store: str
+    billing_configuration: OrganizationBillingConfiguration
+
+
+class OrganizationDetail(OrganizationObject):
+    """What an update answers: with the default taxes."""
+
+    taxes: list[TaxObject]
+
+
+class OrganizationReply(Output):
+    organization: OrganizationObject
+
+
+def _organization_fields(organization: Organization, entity: BillingEntity) -> dict[str, Any]:
+    per_entity = entity.document_numbering == "per_billing_entity"
+    return {
+        "lago_id": organization.id,
+        "name": organization.name,
+        "slug": organization.slug,
+        "created_at": organization.created_at,
+        "webhook_url": None,
+        "webhook_urls": [],
+        "country": entity.country,
+        "default_currency": entity.default_currency,
+        "address_line1": entity.address_line1,
+        "address_line2": entity.address_line2,
+        "state": entity.state,
+        "zipcode": entity.zipcode,
+        "email": entity.email,
+        "city": entity.city,
+        "legal_name": entity.legal_name,
+        "legal_number": entity.legal_number,
+        "document_numbering": "per_organization" if per_entity else "per_customer",
+        "document_number_prefix": entity.document_number_prefix,
+        "net_payment_term": entity.net_payment_term,
+        "tax_identification_number": entity.tax_identification_number,
+        "timezone": entity.timezone,
+        "email_settings": entity.email_settings,
+        "finalize_zero_amount_invoice": entity.finalize_zero_amount_invoice,
+        "events_store": "postgres",
+        "billing_configuration": OrganizationBillingConfiguration(
+            invoice_footer=entity.invoice_footer,
+            invoice_grace_period=entity.invoice_grace_period,
+            document_locale=entity.document_locale,
+        ),
+    }
+
+
+def organization_object(organization: Organization, entity: BillingEntity) -> OrganizationObject:
+    return OrganizationObject(**_organization_fields(organization, entity))
+
+
+def organization_detail(
+    organization: Organization, entity: BillingEntity, taxes: Sequence[TaxObject]
+) -> OrganizationDetail:
+    return OrganizationDetail(**_organization_fields(organization, entity), taxes=list(taxes))
+
+
+class BillingEntityObject(Output):
+    lago_id: UUID
+    code: str
+    name: str
+    default_currency: str
+    document_locale: str
+    document_numbering: str
+    document_number_prefix: str
+    finalize_zero_amount_invoice: bool
+    invoice_footer: str | None
+    invoice_grace_period: int
+    subscription_invoice_issuing_date_anchor: str
+    subscription_invoice_issuing_date_adjustment: str
+    is_default: bool
+    net_payment_term: int
+    address_line1: str | None
+    address_line2: str | None
+    city: str | None
+    state: str | None
+    country: str | None
+    zipcode: str | None
+    email: str | None
+    phone: str | None
+    legal_name: str | None
+    legal_number: str | None
+    tax_identification_number: str | None
+    timezone: str
+    email_settings: list[str]
+    eu_tax_management: bool
+    einvoicing: bool
+    logo_url: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class BillingEntityDetail(BillingEntityObject):
+    taxes: list[TaxObject]
+    selected_invoice_custom_sections: list[Output]
+
+
+class BillingEntityReply(Output):
+    billing_entity: BillingEntityDetail
+
+
+_ENTITY_COLUMNS = tuple(
+    name
+    for name in BillingEntityObject.model_fields
+    if name not in ("lago_id", "eu_tax_management", "einvoicing", "logo_url")
+)
+
+
+def _entity_fields(entity: BillingEntity) -> dict[str, Any]:
+    fields = {name: getattr(entity, name) for name in _ENTITY_COLUMNS}
+    return {**fields, "lago_id": entity.id, "eu_tax_management": False, "einvoicing": False, "logo_url": None}
+
+
+def billing_entity_object(entity: BillingEntity) -> BillingEntityObject:
+    return BillingEntityObject(**_entity_fields(entity))
+
+
+def billing_entity_detail(entity: BillingEntity, taxes: Sequence[TaxObject]) -> BillingEntityDetail:
+    return BillingEntityDetail(**_entity_fields(entity), taxes=list(taxes), selected_invoice_custom_sections=[])

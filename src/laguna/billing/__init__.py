@@ -1,0 +1,1 @@
+"""Every use case that makes documents. It calls downwards, in plain and visible order."""

@@ -1,0 +1,1 @@
+"""What is for sale: plans and their charges."""

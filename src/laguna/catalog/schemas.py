@@ -1,0 +1,171 @@
+"""Plans and charges in the API (spec 2 §2.1, spec 1 §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from laguna.kernel.inputs import (
+    Boolean,
+    Cents,
+    CurrencyField,
+    FreeObject,
+    IdField,
+    Input,
+    ShortText,
+    Text,
+    Texts,
+    decimal,
+    one_of,
+)
+from laguna.kernel.outputs import DecimalNumber, Instant, Output
+from laguna.models import Charge, Plan
+from laguna.pricing.models import KNOWN_CHARGE_MODELS
+from laguna.taxes.schemas import TaxObject
+
+INTERVALS = ("weekly", "monthly", "quarterly", "semiannual", "yearly")
+
+
+class ChargeInput(Input):
+    id: IdField = None
+    billable_metric_id: IdField = None
+    code: ShortText = None
+    charge_model: one_of(*KNOWN_CHARGE_MODELS) = None
+    invoice_display_name: ShortText = None
+    pay_in_advance: Boolean = None
+    invoiceable: Boolean = None
+    regroup_paid_fees: one_of("invoice") = None
+    prorated: Boolean = None
+    min_amount_cents: Cents = None
+    accepts_target_wallet: Boolean = None
+    properties: FreeObject = None
+    filters: list[FreeObject] | None = None
+    tax_codes: Texts = None
+    applied_pricing_unit: FreeObject = None
+
+
+class PlanInput(Input):
+    name: ShortText = None
+    code: ShortText = None
+    invoice_display_name: ShortText = None
+    description: Text = None
+    interval: one_of(*INTERVALS) = None
+    amount_cents: Cents = None
+    amount_currency: CurrencyField = None
+    pay_in_advance: Boolean = None
+    trial_period: decimal(0, 100_000) = None
+    bill_charges_monthly: Boolean = None
+    bill_fixed_charges_monthly: Boolean = None
+    tax_codes: Texts = None
+    minimum_commitment: FreeObject = None
+    charges: list[ChargeInput] | None = None
+    fixed_charges: list[FreeObject] | None = None
+    usage_thresholds: list[FreeObject] | None = None
+    metadata: FreeObject = None
+    cascade_updates: Boolean = None
+
+
+class ChargeObject(Output):
+    lago_id: UUID
+    lago_billable_metric_id: UUID
+    lago_parent_id: UUID | None
+    code: str
+    billable_metric_code: str
+    invoice_display_name: str | None
+    created_at: Instant
+    charge_model: str
+    pay_in_advance: bool
+    invoiceable: bool
+    regroup_paid_fees: str | None
+    prorated: bool
+    min_amount_cents: int
+    accepts_target_wallet: bool
+    properties: dict[str, Any]
+    applied_pricing_unit: None = None
+    filters: list[Output]
+    taxes: list[TaxObject]
+
+
+class PlanObject(Output):
+    lago_id: UUID
+    name: str
+    invoice_display_name: str | None
+    created_at: Instant
+    code: str
+    interval: str
+    description: str | None
+    amount_cents: int
+    amount_currency: str
+    trial_period: DecimalNumber | None
+    pay_in_advance: bool
+    bill_charges_monthly: bool | None
+    bill_fixed_charges_monthly: bool | None
+    customers_count: int = 0
+    active_subscriptions_count: int = 0
+    draft_invoices_count: int = 0
+    parent_id: UUID | None
+    pending_deletion: bool
+    minimum_commitment: None = None
+    charges: list[ChargeObject]
+    fixed_charges: list[Output]
+    usage_thresholds: list[Output]
+    applicable_usage_thresholds: list[Output]
+    entitlements: list[Output]
+    taxes: list[TaxObject]
+    metadata: dict[str, Any] | None
+
+
+class PlanReply(Output):
+    plan: PlanObject
+
+
+def charge_object(
+    charge: Charge, metric_code: str, properties: Mapping[str, Any], taxes: Sequence[TaxObject]
+) -> ChargeObject:
+    return ChargeObject(
+        lago_id=charge.id,
+        lago_billable_metric_id=charge.billable_metric_id,
+        lago_parent_id=charge.parent_id,
+        code=charge.code,
+        billable_metric_code=metric_code,
+        invoice_display_name=charge.invoice_display_name,
+        created_at=charge.created_at,
+        charge_model=charge.charge_model,
+        pay_in_advance=charge.pay_in_advance,
+        invoiceable=charge.invoiceable,
+        regroup_paid_fees=charge.regroup_paid_fees,
+        prorated=charge.prorated,
+        min_amount_cents=charge.min_amount_cents,
+        accepts_target_wallet=charge.accepts_target_wallet,
+        properties=dict(properties),
+        filters=[],
+        taxes=list(taxes),
+    )
+
+
+def plan_object(plan: Plan, charges: Sequence[ChargeObject], taxes: Sequence[TaxObject]) -> PlanObject:
+    return PlanObject(
+        lago_id=plan.id,
+        name=plan.name,
+        invoice_display_name=plan.invoice_display_name,
+        created_at=plan.created_at,
+        code=plan.code,
+        interval=plan.interval,
+        description=plan.description,
+        amount_cents=plan.amount_cents,
+        amount_currency=plan.amount_currency,
+        trial_period=plan.trial_period,
+        pay_in_advance=plan.pay_in_advance,
+        bill_charges_monthly=plan.bill_charges_monthly,
+        bill_fixed_charges_monthly=plan.bill_fixed_charges_monthly,
+        parent_id=plan.parent_id,
+        pending_deletion=plan.pending_deletion,
+        charges=list(charges),
+        fixed_charges=[],
+        usage_thresholds=[],
+        applicable_usage_thresholds=[],
+        entitlements=[],
+        taxes=list(taxes),
+        metadata=plan.plan_metadata,
+    )

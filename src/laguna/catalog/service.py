@@ -1,0 +1,186 @@
+"""Use cases of plans (spec 2 §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import exists, select
+
+from laguna.catalog.charges import charges_of, check_charges, prices_of, store_charges
+from laguna.catalog.schemas import PlanInput, PlanObject, charge_object, plan_object
+from laguna.catalog.terms import SUBSCRIPTION, Price, intern, note_since
+from laguna.kernel import signals
+from laguna.kernel.context import Context
+from laguna.kernel.errors import Problems, not_found
+from laguna.kernel.rows import living, refuse_taken
+from laguna.models import BillableMetric, Charge, ChargeTax, Plan, PlanTax, Subscription
+from laguna.taxes.service import attach, tax_objects
+
+MANDATORY = ("name", "code", "interval", "amount_cents", "amount_currency")
+UNSUPPORTED: Mapping[str, Any] = {
+    "trial_period": 0,
+    "minimum_commitment": None,
+    "fixed_charges": [],
+    "usage_thresholds": [],
+}
+MONTHLY_FLAGS = ("bill_charges_monthly", "bill_fixed_charges_monthly")
+SPLIT_INTERVALS = frozenset({"yearly", "semiannual"})
+FIELDS = (
+    "name", "code", "invoice_display_name", "description", "interval", "amount_cents", "amount_currency",
+    "pay_in_advance", "trial_period",
+)
+FROZEN_IN_USE = frozenset({"code", "interval", "pay_in_advance", "amount_currency", "trial_period", *MONTHLY_FLAGS})
+METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 100, 255
+
+
+def _parents(context: Context) -> Any:
+    return living(context, Plan).where(Plan.parent_id.is_(None))
+
+
+async def find_plan(context: Context, code: str, *, lock: bool = False) -> Plan:
+    """The plan with this code, 404 without; `lock` keeps others from subscribing to it meanwhile."""
+    query = _parents(context).where(Plan.code == code)
+    plan = (await context.session.scalars(query.with_for_update() if lock else query)).one_or_none()
+    if plan is None:
+        raise not_found("plan")
+    return plan
+
+
+async def create_plan(context: Context, data: PlanInput, problems: Problems) -> Plan:
+    values = data.given()
+    problems.mandatory(values, MANDATORY)
+    _check(values, values.get("interval"), problems)
+    if "code" not in problems and data.code is not None:
+        await _refuse_taken(context, problems, data.code, None)
+    checked = await check_charges(context, data.charges or [], {}, {}, in_use=False, problems=problems)
+    problems.check()
+    plan = Plan(
+        organization_id=context.organization_id, pay_in_advance=False, created_at=context.now, updated_at=context.now
+    )
+    _assign(plan, values)
+    await _price(context, plan)
+    await attach(context, PlanTax, {plan.id: data.tax_codes or []})
+    await store_charges(context, plan, checked, [], problems)
+    return plan
+
+
+async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: Problems) -> Plan:
+    """Change what is given; of a plan with subscriptions some fields stay as they are (PLN-10)."""
+    in_use = await is_in_use(context, plan)
+    values = data.given()
+    if in_use:
+        values = {field: value for field, value in values.items() if field not in FROZEN_IN_USE}
+    problems.mandatory(values, [field for field in MANDATORY if field in values])
+    _check(values, values.get("interval", plan.interval), problems)
+    if values.get("code") is not None and "code" not in problems:
+        await _refuse_taken(context, problems, values["code"], plan.id)
+    existing = (await charges_of(context, [plan.id]))[plan.id]
+    prices = await prices_of(context, existing)
+    checked = await check_charges(
+        context,
+        data.charges or [],
+        {charge.id: charge for charge in existing},
+        prices,
+        in_use=in_use,
+        problems=problems,
+    )
+    problems.check()
+    _assign(plan, values)
+    plan.updated_at = context.now
+    await _price(context, plan)
+    if data.tax_codes is not None:
+        await attach(context, PlanTax, {plan.id: data.tax_codes})
+    if data.charges is not None:
+        await store_charges(context, plan, checked, existing, problems)
+    await signals.announce(context.session, signals.PlansChanged(context.organization_id, context.now, (plan.id,)))
+    return plan
+
+
+def _check(values: Mapping[str, Any], interval: str | None, problems: Problems) -> None:
+    problems.unsupported(values, UNSUPPORTED)
+    if interval in SPLIT_INTERVALS:
+        problems.unsupported(values, dict.fromkeys(MONTHLY_FLAGS, False))
+    metadata = values.get("metadata") or {}
+    if len(metadata) > METADATA_KEYS_MAX:
+        problems.add("metadata", "too_many_keys")
+    for key, value in metadata.items():
+        if value is not None and not isinstance(value, str):
+            problems.add("metadata", "invalid_type")
+        elif len(key) > METADATA_KEY_MAX or len(value or "") > METADATA_VALUE_MAX:
+            problems.add("metadata", "value_is_too_long")
+        elif "\x00" in key + (value or ""):
+            problems.add("metadata", "value_is_invalid")
+
+
+async def _refuse_taken(context: Context, problems: Problems, code: str, but: UUID | None) -> None:
+    await refuse_taken(context, problems, Plan, "code", code, but, parent_id=None)
+
+
+def _assign(plan: Plan, values: Mapping[str, Any]) -> None:
+    for field in FIELDS:
+        if field in values:
+            setattr(plan, field, values[field])
+    plan.pay_in_advance = bool(plan.pay_in_advance)
+    for flag in MONTHLY_FLAGS:
+        if flag in values:
+            setattr(plan, flag, values[flag])
+        if plan.interval not in SPLIT_INTERVALS:
+            setattr(plan, flag, None)
+    if "metadata" in values:
+        plan.plan_metadata = values["metadata"]
+
+
+async def _price(context: Context, plan: Plan) -> None:
+    """Point the plan at the terms of its amount."""
+    price = Price(SUBSCRIPTION, {"amount_cents": plan.amount_cents, "amount_currency": plan.amount_currency})
+    terms_id = (await intern(context, [price]))[0]
+    changed = plan.terms_id != terms_id
+    plan.terms_id = terms_id
+    context.session.add(plan)
+    await context.session.flush()
+    if changed:
+        await note_since(context, {plan.id: terms_id})
+
+
+async def is_in_use(context: Context, plan: Plan) -> bool:
+    """Whether any subscription, of any status, is or was on the plan (PLN-10)."""
+    return bool(await context.session.scalar(select(exists().where(Subscription.plan_id == plan.id))))
+
+
+async def delete_plan(context: Context, plan: Plan) -> None:
+    """Mark for deletion; who hears of it ends the subscriptions first, then the plan goes (PLN-20)."""
+    plan.pending_deletion = True
+    plan.updated_at = context.now
+    await context.session.flush()
+    await signals.announce(context.session, signals.PlansDeleted(context.organization_id, context.now, (plan.id,)))
+
+
+async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObject]:
+    """Many plans with everything inside, in a fixed number of queries."""
+    if not plans:
+        return []
+    plan_ids = [plan.id for plan in plans]
+    charges = await charges_of(context, plan_ids)
+    every: list[Charge] = [charge for plan_charges in charges.values() for charge in plan_charges]
+    prices = await prices_of(context, every)
+    plan_taxes = await tax_objects(context, PlanTax, plan_ids)
+    charge_taxes = await tax_objects(context, ChargeTax, [charge.id for charge in every])
+    query = select(BillableMetric.id, BillableMetric.code).where(
+        BillableMetric.id.in_({charge.billable_metric_id for charge in every})
+    )
+    codes: dict[UUID, str] = {metric_id: code for metric_id, code in await context.session.execute(query)}
+    return [
+        plan_object(
+            plan,
+            [
+                charge_object(
+                    charge, codes[charge.billable_metric_id], prices[charge.id].properties, charge_taxes[charge.id]
+                )
+                for charge in charges[plan.id]
+            ],
+            plan_taxes[plan.id],
+        )
+        for plan in plans
+    ]

@@ -1,0 +1,181 @@
+"""The command line: `laguna up | serve | work | migrate | keys | config`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
+from laguna.kernel.launch import end_with_parent
+from laguna.settings import Settings, explain, settings, variable, variables
+from laguna.supervisor import StartError, Supervisor, check_database, claim_port, say
+
+app = typer.Typer(
+    name="laguna",
+    help="Usage-based billing: events in, invoices out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Host = Annotated[str | None, typer.Option(help="The address to listen on. [LAGUNA_HOST]", show_default=False)]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="The port to listen on. [LAGUNA_PORT]", show_default=False)
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="The folder for the embedded database. [LAGUNA_DATA_DIR]", show_default=False)
+]
+
+
+@app.command()
+def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
+    """Start everything in the foreground: database, API and worker. Ctrl-C stops it."""
+    Supervisor(_settings(host=host, port=port, data_dir=data_dir)).run()
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Start the API alone, on the database of DATABASE_URL."""
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    current = _settings(host=host, port=port)
+    _require_database(current)
+    server = Server(
+        "laguna.app:create_app",
+        address=current.host,
+        port=claim_port(current.host, current.port),
+        interface=Interfaces.ASGI,
+        workers=current.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        respawn_failed_workers=True,
+        workers_kill_timeout=current.stop_seconds,
+        log_level=LogLevels.warning,
+    )
+    server.serve(target_loader=partial(_load_app, os.getpid()), wrap_loader=False)
+
+
+@app.command()
+def work() -> None:
+    """Start the worker and the ticker alone, on the database of DATABASE_URL."""
+    from laguna.worker import run
+
+    _require_database(_settings())
+    asyncio.run(run())
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to this version of Laguna."""
+    from laguna.kernel.migrations import upgrade
+
+    with _database(_settings(data_dir=data_dir)) as url:
+        upgrade(url)
+    say("The database is up to date.")
+
+
+@app.command()
+def config() -> None:
+    """List every environment variable with its meaning, its default and its present value."""
+    table = Table(title="Laguna is configured by environment variables", title_justify="left")
+    table.add_column("Variable", no_wrap=True)
+    table.add_column("Meaning")
+    table.add_column("Default", overflow="fold")
+    table.add_column("Now", overflow="fold")
+    for each in variables(_settings()):
+        table.add_row(each.name, each.meaning, each.default, each.current)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe has no width to keep to
+    console.print(table)
+
+
+@keys.command("create")
+def create_key(
+    organization: Annotated[
+        str | None, typer.Option(help="The organization's id or name; without it, the first one.", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make another API key and print it, this once. Works beside a running `laguna up`."""
+    from laguna.accounts.bootstrap import create_key as create
+
+    with _database(_settings(data_dir=data_dir)) as url:
+        try:
+            print(create(url, organization))
+        except LookupError as error:
+            raise StartError(str(error.args[0] if error.args else error)) from error
+
+
+def main() -> None:
+    """Run the command line. What a person can set right ends in one message and exit code 1, without a traceback."""
+    try:
+        app()
+    except (StartError, EmbeddedError) as error:
+        _end(str(error))
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        _end(f"The configuration is not valid.\n{explain(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _end(message: str) -> None:
+    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(f"Error: {message}", style="red")
+    sys.exit(1)
+
+
+def _settings(**given: object) -> Settings:
+    """The settings, with options given on the command line put before variables, for child processes too."""
+    for field, value in given.items():
+        if value is not None:
+            os.environ[variable(field)] = str(value)
+    settings.cache_clear()
+    return settings()
+
+
+def _require_database(current: Settings) -> None:
+    if current.database_url is None:
+        raise StartError("DATABASE_URL is not set. `laguna up` brings its own database; this command needs one.")
+    check_database(current.database_url)
+
+
+@contextlib.contextmanager
+def _database(current: Settings) -> Generator[str]:
+    """The configured database; the embedded one is started for the while when no `laguna up` runs it."""
+    url = current.database_url or running_url(current.data_dir)
+    if url is not None:
+        check_database(url)
+        yield url
+        return
+    with EmbeddedPostgres(current.data_dir, say=say) as postgres:
+        from laguna.kernel.migrations import upgrade
+
+        upgrade(postgres.url)
+        yield postgres.url
+
+
+def _load_app(parent: int) -> Callable[..., Any]:
+    """The application, in a process of Granian's, which would outlive a killed parent."""
+    end_with_parent(parent)
+    from laguna.app import create_app
+
+    return create_app()

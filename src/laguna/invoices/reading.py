@@ -1,0 +1,233 @@
+"""Invoices and fees as objects of the API, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from laguna.customers.service import customer_objects
+from laguna.invoices.schemas import (
+    BillingPeriodObject,
+    FeeItemObject,
+    FeeObject,
+    FeeTaxObject,
+    InvoiceDetail,
+    InvoiceObject,
+    InvoiceTaxObject,
+)
+from laguna.kernel.context import Context
+from laguna.kernel.money import subunits
+from laguna.models import (
+    BillingEntity,
+    Customer,
+    Fee,
+    FeeTax,
+    Invoice,
+    InvoiceLine,
+    InvoiceTax,
+    Subscription,
+)
+from laguna.subscriptions.service import subscription_objects
+
+_INVOICE_COLUMNS = tuple(
+    name
+    for name in InvoiceObject.model_fields
+    if name in Invoice.__table__.columns and name not in ("customer", "metadata")
+)
+_FEE_COLUMNS = tuple(name for name in FeeObject.model_fields if name in Fee.__table__.columns)
+
+
+def _applied_tax(tax: FeeTax | InvoiceTax) -> dict[str, Any]:
+    return {
+        "lago_id": tax.id,
+        "lago_tax_id": tax.tax_id,
+        "tax_name": tax.tax_name,
+        "tax_code": tax.tax_code,
+        "tax_rate": tax.tax_rate,
+        "tax_description": tax.tax_description,
+        "amount_cents": tax.amount_cents,
+        "amount_currency": tax.currency,
+        "created_at": tax.created_at,
+    }
+
+
+async def fee_objects(context: Context, fees: Sequence[Fee]) -> list[FeeObject]:
+    """Fees with their taxes, in a fixed number of queries."""
+    if not fees:
+        return []
+    session = context.session
+    taxes: dict[UUID, list[FeeTaxObject]] = {fee.id: [] for fee in fees}
+    for tax in await session.scalars(select(FeeTax).where(FeeTax.fee_id.in_(list(taxes))).order_by(FeeTax.id)):
+        taxes[tax.fee_id].append(FeeTaxObject(**_applied_tax(tax), lago_fee_id=tax.fee_id))
+    customers: dict[UUID, str] = {
+        customer_id: external_id
+        for customer_id, external_id in await session.execute(
+            select(Customer.id, Customer.external_id).where(Customer.id.in_({fee.customer_id for fee in fees}))
+        )
+    }
+    subscriptions: dict[UUID, str] = {
+        subscription_id: external_id
+        for subscription_id, external_id in await session.execute(
+            select(Subscription.id, Subscription.external_id).where(
+                Subscription.id.in_({fee.subscription_id for fee in fees if fee.subscription_id})
+            )
+        )
+    }
+    self_billed: dict[UUID, bool] = {
+        invoice_id: is_self_billed
+        for invoice_id, is_self_billed in await session.execute(
+            select(Invoice.id, Invoice.self_billed).where(
+                Invoice.id.in_({fee.invoice_id for fee in fees if fee.invoice_id})
+            )
+        )
+    }
+    return [
+        _fee_object(
+            fee,
+            customers[fee.customer_id],
+            subscriptions.get(fee.subscription_id) if fee.subscription_id else None,
+            self_billed.get(fee.invoice_id, False) if fee.invoice_id else False,
+            taxes[fee.id],
+        )
+        for fee in fees
+    ]
+
+
+def _fee_object(
+    fee: Fee,
+    external_customer_id: str,
+    external_subscription_id: str | None,
+    self_billed: bool,
+    taxes: list[FeeTaxObject],
+) -> FeeObject:
+    subunit = subunits(fee.currency)
+    fields: dict[str, Any] = {name: getattr(fee, name) for name in _FEE_COLUMNS}
+    coupons = fee.precise_coupons_amount_cents
+    return FeeObject(
+        **fields,
+        lago_id=fee.id,
+        lago_charge_id=fee.charge_id,
+        lago_invoice_id=fee.invoice_id,
+        lago_subscription_id=fee.subscription_id,
+        external_subscription_id=external_subscription_id,
+        lago_customer_id=fee.customer_id,
+        external_customer_id=external_customer_id,
+        item=FeeItemObject(
+            type=fee.fee_type,
+            code=fee.item_code,
+            name=fee.item_name,
+            description=fee.item_description,
+            invoice_display_name=fee.invoice_display_name,
+            lago_item_id=fee.item_id,
+            item_type=fee.item_type,
+            grouped_by={},
+        ),
+        amount_currency=fee.currency,
+        precise_amount=fee.precise_amount_cents / subunit,
+        precise_total_amount=(fee.precise_amount_cents + fee.taxes_precise_amount_cents) / subunit,
+        taxes_precise_amount=fee.taxes_precise_amount_cents / subunit,
+        total_amount_cents=fee.amount_cents + fee.taxes_amount_cents,
+        total_amount_currency=fee.currency,
+        description=fee.item_description,
+        sub_total_excluding_taxes_amount_cents=fee.amount_cents - int(coupons),
+        sub_total_excluding_taxes_precise_amount_cents=fee.precise_amount_cents - coupons,
+        from_date=fee.from_at,
+        to_date=fee.to_at,
+        self_billed=self_billed,
+        presentation_breakdowns=[],
+        applied_taxes=taxes,
+    )
+
+
+async def _taxes_of(context: Context, invoice_ids: Iterable[UUID]) -> dict[UUID, list[InvoiceTaxObject]]:
+    found: dict[UUID, list[InvoiceTaxObject]] = {invoice_id: [] for invoice_id in invoice_ids}
+    query = select(InvoiceTax).where(InvoiceTax.invoice_id.in_(list(found))).order_by(InvoiceTax.id)
+    for tax in await context.session.scalars(query):
+        found[tax.invoice_id].append(
+            InvoiceTaxObject(
+                **_applied_tax(tax), lago_invoice_id=tax.invoice_id, fees_amount_cents=tax.fees_amount_cents
+            )
+        )
+    return found
+
+
+async def _shared_fields(context: Context, invoices: Sequence[Invoice]) -> list[dict[str, Any]]:
+    session = context.session
+    rows = await session.scalars(select(Customer).where(Customer.id.in_({row.customer_id for row in invoices})))
+    customers = await customer_objects(context, rows.all())
+    entities: dict[UUID, str] = {
+        entity_id: code
+        for entity_id, code in await session.execute(
+            select(BillingEntity.id, BillingEntity.code).where(
+                BillingEntity.organization_id == context.organization_id
+            )
+        )
+    }
+    taxes = await _taxes_of(context, [invoice.id for invoice in invoices])
+    return [
+        {
+            **{name: getattr(invoice, name) for name in _INVOICE_COLUMNS},
+            "lago_id": invoice.id,
+            "billing_entity_code": entities[invoice.billing_entity_id],
+            "total_due_amount_cents": invoice.total_amount_cents - invoice.total_paid_amount_cents,
+            "total_offsetted_credit_note_amount_cents": 0,
+            "prepaid_granted_credit_amount_cents": None,
+            "prepaid_purchased_credit_amount_cents": None,
+            "file_url": None,
+            "xml_url": None,
+            "web_url": None,
+            "customer": customers[invoice.customer_id],
+            "metadata": [],
+            "applied_taxes": taxes[invoice.id],
+        }
+        for invoice in invoices
+    ]
+
+
+async def invoice_objects(context: Context, invoices: Sequence[Invoice]) -> list[InvoiceObject]:
+    if not invoices:
+        return []
+    return [InvoiceObject(**fields) for fields in await _shared_fields(context, invoices)]
+
+
+async def invoice_detail(context: Context, invoice: Invoice) -> InvoiceDetail:
+    session = context.session
+    fields = (await _shared_fields(context, [invoice]))[0]
+    lines = (
+        await session.execute(
+            select(InvoiceLine, Subscription)
+            .join(Subscription, Subscription.id == InvoiceLine.subscription_id)
+            .where(InvoiceLine.invoice_id == invoice.id)
+            .order_by(InvoiceLine.position)
+        )
+    ).all()
+    fees = await session.scalars(
+        select(Fee).where(Fee.invoice_id == invoice.id, Fee.deleted_at.is_(None)).order_by(Fee.created_at, Fee.id)
+    )
+    return InvoiceDetail(
+        **fields,
+        billing_periods=[_billing_period(line, subscription.external_id) for line, subscription in lines],
+        subscriptions=await subscription_objects(context, [subscription for _, subscription in lines]),
+        fees=await fee_objects(context, fees.all()),
+        credits=[],
+        error_details=[],
+        applied_invoice_custom_sections=[],
+    )
+
+
+def _billing_period(line: InvoiceLine, external_subscription_id: str) -> BillingPeriodObject:
+    return BillingPeriodObject(
+        lago_subscription_id=line.subscription_id,
+        external_subscription_id=external_subscription_id,
+        lago_plan_id=line.plan_id,
+        subscription_from_datetime=line.from_at,
+        subscription_to_datetime=line.to_at,
+        charges_from_datetime=line.charges_from_at or line.from_at,
+        charges_to_datetime=line.charges_to_at or line.from_at,
+        fixed_charges_from_datetime=line.fixed_charges_from_at,
+        fixed_charges_to_datetime=line.fixed_charges_to_at,
+        invoicing_reason=line.invoicing_reason,
+    )

@@ -1,0 +1,71 @@
+"""Facts announced inside the transaction that makes them true, to the modules above that mark or enqueue something.
+
+What has an order (a credit note before the final invoice) is a plain call instead; see docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened in an organization at `now`, to the objects `ids`."""
+
+    organization_id: UUID
+    now: datetime
+    ids: tuple[UUID, ...]
+
+
+class CustomersChanged(Fact):
+    """Attributes of customers changed; `ids` are customers."""
+
+
+class CustomersDeleted(Fact):
+    """Customers were deleted; `ids` are customers."""
+
+
+class BillingEntitiesChanged(Fact):
+    """Settings of billing entities changed; `ids` are billing entities."""
+
+
+class TaxesChanged(Fact):
+    """Taxes, or what they are attached to, changed; `ids` are taxes."""
+
+
+class MetricsChanged(Fact):
+    """Metrics were created, edited or deleted; `ids` are metrics."""
+
+
+class PlansChanged(Fact):
+    """The price or charges of plans changed; `ids` are plans."""
+
+
+class PlansDeleted(Fact):
+    """Plans were marked for deletion; `ids` are plans."""
+
+
+Receiver = Callable[[AsyncSession, Fact], Awaitable[None]]
+_receivers: dict[type[Fact], list[Receiver]] = {}
+
+
+def receives(*kinds: type[Fact]) -> Callable[[Receiver], Receiver]:
+    """Decorator: call the function, in the sender's transaction, for each fact of the given kinds."""
+
+    def register(receiver: Receiver) -> Receiver:
+        for kind in kinds:
+            _receivers.setdefault(kind, []).append(receiver)
+        return receiver
+
+    return register
+
+
+async def announce(session: AsyncSession, fact: Fact) -> None:
+    """Tell every receiver; what one of them raises undoes the transaction."""
+    for receiver in _receivers.get(type(fact), ()):
+        await receiver(session, fact)

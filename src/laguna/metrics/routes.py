@@ -1,0 +1,59 @@
+"""`/billable_metrics`."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from laguna.kernel.http import UPDATE, Params, Scoped, api_router, body_of
+from laguna.kernel.inputs import read
+from laguna.kernel.outputs import reply, reply_page
+from laguna.kernel.queries import newest_first, paginate
+from laguna.kernel.rows import find, living
+from laguna.metrics import service
+from laguna.metrics.schemas import MetricInput, MetricReply
+from laguna.models import BillableMetric
+
+router = api_router("billable metrics")
+
+
+async def _answer(context: Scoped, metric: BillableMetric) -> Response:
+    return reply("billable_metric", (await service.metric_objects(context, [metric]))[0])
+
+
+@router.post("/billable_metrics", response_model=MetricReply, openapi_extra=body_of("billable_metric", MetricInput))
+async def create_metric(request: Request, context: Scoped) -> Response:
+    data, problems = await read(request, "billable_metric", MetricInput)
+    return await _answer(context, await service.create_metric(context, data, problems))
+
+
+@router.get("/billable_metrics")
+async def list_metrics(context: Scoped, query: Params) -> Response:
+    metrics, meta = await paginate(
+        context.session, living(context, BillableMetric), query, newest_first(BillableMetric)
+    )
+    return reply_page("billable_metrics", await service.metric_objects(context, metrics), meta)
+
+
+@router.get("/billable_metrics/{code:rest}", response_model=MetricReply)
+async def show_metric(context: Scoped, code: str) -> Response:
+    return await _answer(context, await find(context, BillableMetric, "billable_metric", code=code))
+
+
+@router.api_route(
+    "/billable_metrics/{code:rest}",
+    methods=UPDATE,
+    response_model=MetricReply,
+    openapi_extra=body_of("billable_metric", MetricInput),
+)
+async def update_metric(request: Request, context: Scoped, code: str) -> Response:
+    metric = await find(context, BillableMetric, "billable_metric", code=code)
+    data, problems = await read(request, "billable_metric", MetricInput)
+    return await _answer(context, await service.update_metric(context, metric, data, problems))
+
+
+@router.delete("/billable_metrics/{code:rest}", response_model=MetricReply)
+async def delete_metric(context: Scoped, code: str) -> Response:
+    metric = await find(context, BillableMetric, "billable_metric", code=code)
+    objects = await service.metric_objects(context, [metric])
+    await service.delete_metric(context, metric)
+    return reply("billable_metric", objects[0])

@@ -1,0 +1,88 @@
+"""Billable metrics in the API (spec 1 §2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from laguna.kernel.inputs import Boolean, Input, ShortText, Text, Texts, integer, one_of
+from laguna.kernel.outputs import Instant, Output
+from laguna.models import BillableMetric, BillableMetricFilter
+
+AGGREGATION_TYPES = (
+    "count_agg", "sum_agg", "max_agg", "unique_count_agg", "weighted_sum_agg", "latest_agg", "custom_agg",
+)
+BILLED_AGGREGATION_TYPES = frozenset({"count_agg", "sum_agg", "max_agg", "unique_count_agg"})
+RECURRING_TYPES = frozenset({"sum_agg", "unique_count_agg", "weighted_sum_agg", "custom_agg"})
+WITHOUT_FIELD = frozenset({"count_agg", "custom_agg"})
+PRECISION_MAX = 30
+
+
+class MetricFilterInput(Input):
+    key: ShortText = None
+    values: Texts = None
+
+
+class MetricInput(Input):
+    name: ShortText = None
+    code: ShortText = None
+    description: Text = None
+    aggregation_type: one_of(*AGGREGATION_TYPES) = None
+    field_name: ShortText = None
+    recurring: Boolean = None
+    weighted_interval: one_of("seconds") = None
+    rounding_function: one_of("round", "ceil", "floor") = None
+    rounding_precision: integer(-PRECISION_MAX, PRECISION_MAX) = None
+    expression: Text = None
+    filters: list[MetricFilterInput] | None = None
+
+
+class MetricFilterObject(Output):
+    key: str
+    values: list[str]
+
+
+class MetricObject(Output):
+    lago_id: UUID
+    name: str
+    code: str
+    description: str | None
+    aggregation_type: str
+    weighted_interval: str | None
+    recurring: bool
+    rounding_function: str | None
+    rounding_precision: int | None
+    created_at: Instant
+    field_name: str | None
+    expression: str | None
+    active_subscriptions_count: int = 0
+    draft_invoices_count: int = 0
+    plans_count: int = 0
+    filters: list[MetricFilterObject]
+
+
+class MetricReply(Output):
+    billable_metric: MetricObject
+
+
+def metric_object(metric: BillableMetric, filters: Sequence[BillableMetricFilter]) -> MetricObject:
+    return MetricObject(
+        lago_id=metric.id,
+        name=metric.name,
+        code=metric.code,
+        description=metric.description,
+        aggregation_type=metric.aggregation_type,
+        weighted_interval=metric.weighted_interval,
+        recurring=metric.recurring,
+        rounding_function=metric.rounding_function,
+        rounding_precision=metric.rounding_precision,
+        created_at=metric.created_at,
+        field_name=metric.field_name,
+        expression=metric.expression,
+        filters=[
+            MetricFilterObject(key=item.key, values=sorted(item.values))
+            for item in sorted(filters, key=lambda item: item.key)
+        ],
+    )
+
+

@@ -1,0 +1,19 @@
+"""The tables, one file per aggregate: the data model at a glance."""
+
+from laguna.models.base import Base
+from laguna.models.catalog import Charge, Plan, Terms, TermsHistory
+from laguna.models.customer import Customer, CustomerMetadata
+from laguna.models.event import Event, EventStream, WriterLane
+from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
+from laguna.models.metric import BillableMetric, BillableMetricFilter
+from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
+from laguna.models.subscription import Subscription
+from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CustomerTax, PlanTax, Tax
+from laguna.models.timer import TimerFailure
+
+__all__ = [
+    "ApiKey", "Attached", "Base", "BillableMetric", "BillableMetricFilter", "BillingEntity", "BillingEntityTax",
+    "Charge", "ChargeTax", "Customer", "CustomerMetadata", "CustomerSequence", "CustomerTax", "Event", "EventStream",
+    "Fee", "FeeTax", "Invoice", "InvoiceLine", "InvoiceParties", "InvoiceTax", "Organization", "Plan", "PlanTax",
+    "Subscription", "Tax", "Terms", "TermsHistory", "TimerFailure", "WriterLane",
+]
