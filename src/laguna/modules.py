@@ -9,7 +9,14 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
+from laguna.billing import drafts, run
+from laguna.billing import routes as billing_routes
+from laguna.catalog import routes as catalog_routes
+from laguna.customers import routes as customers_routes
+from laguna.invoices import routes as invoices_routes
+from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
+from laguna.subscriptions import routes as subscriptions_routes
 from laguna.taxes import routes as taxes_routes
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -18,7 +25,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     test_clock.waiting_router,
     accounts_routes.router,
     taxes_routes.router,
+    customers_routes.router,
+    metrics_routes.router,
+    catalog_routes.router,
+    subscriptions_routes.router,
+    billing_routes.router,
+    invoices_routes.router,
 )
+TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that the routes' modules register
 
 
 @asynccontextmanager

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from laguna.accounts.service import create_organization
+from laguna.kernel.clock import system_now
 from laguna.kernel.db import Database
 from laguna.kernel.errors import not_found, unauthorized
 from laguna.kernel.http import body_of
 from laguna.kernel.inputs import Boolean, Input, InstantField, ShortText, read
-from laguna.kernel.clock import system_now
 from laguna.kernel.outputs import Instant, Output, reply
 
 

@@ -17,7 +17,7 @@ FIRST_NAME = "My Company"
 _LOCK = 0x6C6167756E62  # one process makes the first organization
 
 
-class UnknownOrganization(LookupError):
+class UnknownOrganizationError(LookupError):
     """No organization, or more than one, answers to the name or id given."""
 
 
@@ -57,7 +57,9 @@ async def _create_key(database_url: str, wanted: str | None) -> str:
             found = (await session.scalars(query)).all()
             if len(found) != 1:
                 problem = "no organization" if not found else "more than one organization"
-                raise UnknownOrganization(f"{problem} matches {wanted!r}" if wanted else f"there is {problem}; name one")
+                raise UnknownOrganizationError(
+                    f"{problem} matches {wanted!r}" if wanted else f"there is {problem}; name one"
+                )
             return await make_key(session, found[0])
     finally:
         await database.close()

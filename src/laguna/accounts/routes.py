@@ -14,7 +14,7 @@ from laguna.accounts.schemas import (
     organization_detail,
     organization_object,
 )
-from laguna.kernel.http import UPDATE, Scoped, api_router, body_of
+from laguna.kernel.http import Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply
 from laguna.kernel.rows import living
@@ -29,9 +29,9 @@ async def show_organization(context: Scoped) -> Response:
     return reply("organization", organization_object(*await service.own_organization(context)))
 
 
-@router.api_route(
+@update_route(
+    router,
     "/organizations",
-    methods=UPDATE,
     response_model=OrganizationReply,
     openapi_extra=body_of("organization", OrganizationInput),
 )

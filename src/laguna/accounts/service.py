@@ -36,12 +36,28 @@ FOOTER_MAX = 600
 PREFIX_MAX = 10
 # an organization's older fields are a view of its default billing entity
 ENTITY_FIELDS = (
-    "country", "default_currency", "address_line1", "address_line2", "state", "zipcode", "email", "city", "legal_name",
-    "legal_number", "document_number_prefix", "net_payment_term", "tax_identification_number", "timezone",
-    "email_settings", "finalize_zero_amount_invoice",
+    "country",
+    "default_currency",
+    "address_line1",
+    "address_line2",
+    "state",
+    "zipcode",
+    "email",
+    "city",
+    "legal_name",
+    "legal_number",
+    "document_number_prefix",
+    "net_payment_term",
+    "tax_identification_number",
+    "timezone",
+    "email_settings",
+    "finalize_zero_amount_invoice",
 )
 CONFIGURATION_FIELDS = (
-    "invoice_footer", "invoice_grace_period", "document_locale", "subscription_invoice_issuing_date_anchor",
+    "invoice_footer",
+    "invoice_grace_period",
+    "document_locale",
+    "subscription_invoice_issuing_date_anchor",
     "subscription_invoice_issuing_date_adjustment",
 )
 NOT_NULL = frozenset(
@@ -177,8 +193,7 @@ async def update_organization(
             setattr(organization, field, values[field])
     organization.updated_at = entity.updated_at = context.now
     await context.session.flush()
-    fact = signals.BillingEntitiesChanged(context.organization_id, context.now, (entity.id,))
-    await signals.announce(context.session, fact)
+    await signals.announce(context, signals.BillingEntitiesChanged((entity.id,)))
     return organization, entity
 
 

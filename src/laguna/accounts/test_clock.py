@@ -159,5 +159,3 @@ async def advancing(database: Database) -> list[UUID]:
     async with database.session() as session:
         query = select(Organization.id).where(Organization.clock_target.is_not(None))
         return list((await session.scalars(query)).all())
-
-

@@ -192,8 +192,6 @@ async def charges_of(context: Context, plan_ids: Sequence[UUID]) -> dict[UUID, l
 
 async def prices_of(context: Context, charges: Sequence[Charge]) -> dict[UUID, Price]:
     """The current price of each charge."""
-    query = select(Terms.id, Terms.kind, Terms.properties).where(
-        Terms.id.in_({charge.terms_id for charge in charges})
-    )
+    query = select(Terms.id, Terms.kind, Terms.properties).where(Terms.id.in_({charge.terms_id for charge in charges}))
     terms = {row.id: Price(row.kind, row.properties) for row in await context.session.execute(query)}
     return {charge.id: terms[charge.terms_id] for charge in charges}

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from laguna.catalog import service
 from laguna.catalog.schemas import PlanInput, PlanReply
-from laguna.kernel.http import UPDATE, Params, Scoped, api_router, body_of
+from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply, reply_page
 from laguna.kernel.queries import newest_first, paginate, search
@@ -40,9 +40,7 @@ async def show_plan(context: Scoped, code: str) -> Response:
     return await _answer(context, await service.find_plan(context, code))
 
 
-@router.api_route(
-    "/plans/{code:rest}", methods=UPDATE, response_model=PlanReply, openapi_extra=body_of("plan", PlanInput)
-)
+@update_route(router, "/plans/{code:rest}", response_model=PlanReply, openapi_extra=body_of("plan", PlanInput))
 async def update_plan(request: Request, context: Scoped, code: str) -> Response:
     plan = await service.find_plan(context, code, lock=True)
     data, problems = await read(request, "plan", PlanInput)

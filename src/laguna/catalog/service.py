@@ -28,8 +28,15 @@ UNSUPPORTED: Mapping[str, Any] = {
 MONTHLY_FLAGS = ("bill_charges_monthly", "bill_fixed_charges_monthly")
 SPLIT_INTERVALS = frozenset({"yearly", "semiannual"})
 FIELDS = (
-    "name", "code", "invoice_display_name", "description", "interval", "amount_cents", "amount_currency",
-    "pay_in_advance", "trial_period",
+    "name",
+    "code",
+    "invoice_display_name",
+    "description",
+    "interval",
+    "amount_cents",
+    "amount_currency",
+    "pay_in_advance",
+    "trial_period",
 )
 FROZEN_IN_USE = frozenset({"code", "interval", "pay_in_advance", "amount_currency", "trial_period", *MONTHLY_FLAGS})
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 100, 255
@@ -94,7 +101,7 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
         await attach(context, PlanTax, {plan.id: data.tax_codes})
     if data.charges is not None:
         await store_charges(context, plan, checked, existing, problems)
-    await signals.announce(context.session, signals.PlansChanged(context.organization_id, context.now, (plan.id,)))
+    await signals.announce(context, signals.PlansChanged((plan.id,)))
     return plan
 
 
@@ -154,7 +161,7 @@ async def delete_plan(context: Context, plan: Plan) -> None:
     plan.pending_deletion = True
     plan.updated_at = context.now
     await context.session.flush()
-    await signals.announce(context.session, signals.PlansDeleted(context.organization_id, context.now, (plan.id,)))
+    await signals.announce(context, signals.PlansDeleted((plan.id,)))
 
 
 async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObject]:

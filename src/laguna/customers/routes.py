@@ -29,9 +29,7 @@ async def upsert_customer(request: Request, context: Scoped) -> Response:
 
 @router.get("/customers")
 async def list_customers(context: Scoped, query: Params) -> Response:
-    customers, meta = await paginate(
-        context.session, await _filtered(context, query), query, newest_first(Customer)
-    )
+    customers, meta = await paginate(context.session, await _filtered(context, query), query, newest_first(Customer))
     return reply_page("customers", await service.customer_details(context, customers), meta)
 
 

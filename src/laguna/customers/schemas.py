@@ -199,9 +199,7 @@ def _fields(
         "billing_entity_code": entity_code,
         "applicable_timezone": customer.timezone or entity_timezone,
         "billing_configuration": configuration,
-        "shipping_address": AddressObject(
-            **{name: getattr(customer, f"shipping_{name}") for name in ADDRESS_FIELDS}
-        ),
+        "shipping_address": AddressObject(**{name: getattr(customer, f"shipping_{name}") for name in ADDRESS_FIELDS}),
         "metadata": [
             CustomerMetadataObject(
                 lago_id=item.id,

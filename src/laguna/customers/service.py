@@ -33,13 +33,35 @@ METADATA_VALUE_MAX = 100
 EMAIL = re.compile(r"^[\w.!#$%&'*+/=?^`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9-]+)+$")
 
 PLAIN_FIELDS = (
-    "account_type", "name", "firstname", "lastname", "customer_type", "email", "phone", "url", "logo_url",
-    "legal_name", "legal_number", "tax_identification_number", "address_line1", "address_line2", "city", "state",
-    "zipcode", "country", "currency", "timezone", "net_payment_term", "finalize_zero_amount_invoice",
-    "skip_invoice_custom_sections", "external_salesforce_id",
+    "account_type",
+    "name",
+    "firstname",
+    "lastname",
+    "customer_type",
+    "email",
+    "phone",
+    "url",
+    "logo_url",
+    "legal_name",
+    "legal_number",
+    "tax_identification_number",
+    "address_line1",
+    "address_line2",
+    "city",
+    "state",
+    "zipcode",
+    "country",
+    "currency",
+    "timezone",
+    "net_payment_term",
+    "finalize_zero_amount_invoice",
+    "skip_invoice_custom_sections",
+    "external_salesforce_id",
 )
 CONFIGURATION_FIELDS = (
-    "invoice_grace_period", "document_locale", "subscription_invoice_issuing_date_anchor",
+    "invoice_grace_period",
+    "document_locale",
+    "subscription_invoice_issuing_date_anchor",
     "subscription_invoice_issuing_date_adjustment",
 )
 # what null means for the fields that have no null
@@ -61,9 +83,8 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     customer = await find_by_external_id(context, data.external_id)
     if customer is None:
         customer = await create_customer(context, data.external_id, entity)
-    elif values.get("account_type", customer.account_type) != customer.account_type:
-        if not await _is_editable(context, customer):
-            del values["account_type"]  # frozen once anything was billed (CUS-3)
+    elif values.get("account_type") not in (None, customer.account_type) and not await _is_editable(context, customer):
+        del values["account_type"]  # frozen once anything was billed (CUS-3)
     _assign(customer, data, values)
     if entity is not None:
         customer.billing_entity_id = entity.id
@@ -73,9 +94,7 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
         await _replace_metadata(context, customer, data.metadata)
     if data.tax_codes is not None:
         await attach(context, CustomerTax, {customer.id: data.tax_codes})
-    await signals.announce(
-        context.session, signals.CustomersChanged(context.organization_id, context.now, (customer.id,))
-    )
+    await signals.announce(context, signals.CustomersChanged((customer.id,)))
     return customer
 
 
@@ -174,9 +193,7 @@ async def delete_customer(context: Context, customer: Customer) -> None:
     """Soft, at once; what follows from it (final invoices) is a job of whoever hears of it (CUS-40, CUS-41)."""
     customer.deleted_at = context.now
     await context.session.flush()
-    await signals.announce(
-        context.session, signals.CustomersDeleted(context.organization_id, context.now, (customer.id,))
-    )
+    await signals.announce(context, signals.CustomersDeleted((customer.id,)))
 
 
 async def _metadata_of(context: Context, customer_ids: Iterable[UUID]) -> dict[UUID, list[CustomerMetadata]]:
@@ -219,8 +236,6 @@ async def customer_details(context: Context, customers: Sequence[Customer]) -> l
     metadata = await _metadata_of(context, ids)
     taxes = await tax_objects(context, CustomerTax, ids)
     return [
-        customer_detail(
-            customer, *entities[customer.billing_entity_id], metadata[customer.id], taxes[customer.id]
-        )
+        customer_detail(customer, *entities[customer.billing_entity_id], metadata[customer.id], taxes[customer.id])
         for customer in customers
     ]

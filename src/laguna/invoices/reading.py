@@ -161,9 +161,7 @@ async def _shared_fields(context: Context, invoices: Sequence[Invoice]) -> list[
     entities: dict[UUID, str] = {
         entity_id: code
         for entity_id, code in await session.execute(
-            select(BillingEntity.id, BillingEntity.code).where(
-                BillingEntity.organization_id == context.organization_id
-            )
+            select(BillingEntity.id, BillingEntity.code).where(BillingEntity.organization_id == context.organization_id)
         )
     }
     taxes = await _taxes_of(context, [invoice.id for invoice in invoices])

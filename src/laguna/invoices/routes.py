@@ -95,9 +95,18 @@ async def _filtered(context: Context, query: Query, *, of_customer: bool = False
     if codes := query.array("billing_entity_codes"):
         statement = statement.where(Invoice.billing_entity_id.in_(await entity_ids(context, codes)))
     if term:
-        texts = [Invoice.number] if of_customer else [
-            Invoice.number, Customer.name, Customer.firstname, Customer.lastname, Customer.external_id, Customer.email,
-        ]
+        texts = (
+            [Invoice.number]
+            if of_customer
+            else [
+                Invoice.number,
+                Customer.name,
+                Customer.firstname,
+                Customer.lastname,
+                Customer.external_id,
+                Customer.email,
+            ]
+        )
         statement = statement.where(search(term, Invoice.id, *texts))
     return statement
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
@@ -11,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +26,6 @@ from laguna.kernel.queries import Query
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 3
-UPDATE = ["PUT", "PATCH"]  # PATCH works wherever PUT updates a resource (spec 0 §3)
 
 
 class _Segment(Convertor[str]):
@@ -167,10 +165,27 @@ def api_router(tag: str) -> APIRouter:
     return APIRouter(prefix="/api/v1", tags=[tag], route_class=ApiRoute)
 
 
+_inputs: dict[str, type[Input]] = {}
+Endpoint = Callable[..., Awaitable[Response]]
+
+
+def update_route(router: APIRouter, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    """A route that updates a resource: PUT, and PATCH as its alias (spec 0 §3)."""
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        router.put(path, **options)(endpoint)
+        router.patch(path, include_in_schema=False)(endpoint)
+        return endpoint
+
+    return register
+
+
 def body_of(root: str, model: type[Input]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads `model` under the key `root`."""
-    schema = {"type": "object", "required": [root], "properties": {root: {"$ref": f"#/components/schemas/{model.__name__}"}}}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}, "x-input": model}
+    _inputs[model.__name__] = model
+    reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+    schema = {"type": "object", "required": [root], "properties": {root: reference}}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -203,16 +218,11 @@ def install_schemas(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = plain()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    model = operation.pop("x-input", None)
-                    if isinstance(model, type) and issubclass(model, BaseModel):
-                        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                        schemas.update(schema.pop("$defs", {}))
-                        schemas[model.__name__] = schema
+            for model in _inputs.values():
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # pyright: ignore[reportAttributeAccessIssue]
-
-

@@ -321,9 +321,7 @@ async def read_object(request: Request) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
-async def read(
-    request: Request, root: str, model: type[InputT], *, bare: bool = False
-) -> tuple[InputT, Problems]:
+async def read(request: Request, root: str, model: type[InputT], *, bare: bool = False) -> tuple[InputT, Problems]:
     """The input under the root key, and the collector holding what could not be read.
 
     Root absent, not an object, or an empty object: 400. `bare` also accepts the fields without the root.
@@ -336,5 +334,3 @@ async def read(
         raise missing_root(root)
     problems = Problems()
     return parse(model, cast(dict[str, Any], raw), problems), problems
-
-

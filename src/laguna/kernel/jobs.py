@@ -62,9 +62,7 @@ def job(name: str) -> Callable[[Work], Work]:
 async def enqueue(context: Context, name: str, **arguments: Any) -> None:
     """Enqueue a job in the context's transaction: it exists if and only if that commits."""
     deferrer = _deferring.configure_task(f"{NAMESPACE}:{name}", connection=await connection_of(context.session))
-    await deferrer.defer_async(
-        organization_id=str(context.organization_id), sandbox=context.sandbox, **arguments
-    )
+    await deferrer.defer_async(organization_id=str(context.organization_id), sandbox=context.sandbox, **arguments)
 
 
 PENDING = text(

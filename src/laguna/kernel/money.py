@@ -21,7 +21,7 @@ _EXPONENTS = {
 
 
 def round_half_up(value: Decimal, places: int = 0) -> Decimal:
-    """`value` rounded to `places` decimals, ties away from zero: 2.5 -> 3, -2.5 -> -3. Negative places round to tens."""
+    """`value` rounded to `places` decimals, ties away from zero: 2.5 -> 3, -2.5 -> -3. Negative places: tens."""
     if places >= 0:
         return value.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
     return value.scaleb(places, context=_CONTEXT).quantize(Decimal(1), context=_CONTEXT).scaleb(-places)

@@ -64,7 +64,7 @@ class Query:
         return {"true": True, "1": True, "false": False, "0": False}.get((self.text(*names) or "").lower())
 
     def instant(self, name: str, problems: Problems | None = None) -> datetime | None:
-        """An ISO 8601 instant or day (00:00 UTC). Unreadable: `invalid_date` where `problems` is given, else ignored."""
+        """An ISO 8601 instant or day (00:00 UTC). Unreadable: `invalid_date` given `problems`, else ignored."""
         text = self.text(name)
         value = parse_instant(text) if text is not None else None
         if text is not None and value is None and problems is not None:

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from laguna.kernel.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened in an organization at `now`, to the objects `ids`."""
+    """Something that happened to the objects `ids` of the context's organization."""
 
-    organization_id: UUID
-    now: datetime
     ids: tuple[UUID, ...]
 
 
@@ -50,7 +47,7 @@ class PlansDeleted(Fact):
     """Plans were marked for deletion; `ids` are plans."""
 
 
-Receiver = Callable[[AsyncSession, Fact], Awaitable[None]]
+Receiver = Callable[[Context, Fact], Awaitable[None]]
 _receivers: dict[type[Fact], list[Receiver]] = {}
 
 
@@ -65,7 +62,7 @@ def receives(*kinds: type[Fact]) -> Callable[[Receiver], Receiver]:
     return register
 
 
-async def announce(session: AsyncSession, fact: Fact) -> None:
+async def announce(context: Context, fact: Fact) -> None:
     """Tell every receiver; what one of them raises undoes the transaction."""
     for receiver in _receivers.get(type(fact), ()):
-        await receiver(session, fact)
+        await receiver(context, fact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from laguna.kernel.http import UPDATE, Params, Scoped, api_router, body_of
+from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply, reply_page
 from laguna.kernel.queries import newest_first, paginate
@@ -39,9 +39,9 @@ async def show_metric(context: Scoped, code: str) -> Response:
     return await _answer(context, await find(context, BillableMetric, "billable_metric", code=code))
 
 
-@router.api_route(
+@update_route(
+    router,
     "/billable_metrics/{code:rest}",
-    methods=UPDATE,
     response_model=MetricReply,
     openapi_extra=body_of("billable_metric", MetricInput),
 )

@@ -10,7 +10,13 @@ from laguna.kernel.outputs import Instant, Output
 from laguna.models import BillableMetric, BillableMetricFilter
 
 AGGREGATION_TYPES = (
-    "count_agg", "sum_agg", "max_agg", "unique_count_agg", "weighted_sum_agg", "latest_agg", "custom_agg",
+    "count_agg",
+    "sum_agg",
+    "max_agg",
+    "unique_count_agg",
+    "weighted_sum_agg",
+    "latest_agg",
+    "custom_agg",
 )
 BILLED_AGGREGATION_TYPES = frozenset({"count_agg", "sum_agg", "max_agg", "unique_count_agg"})
 RECURRING_TYPES = frozenset({"sum_agg", "unique_count_agg", "weighted_sum_agg", "custom_agg"})
@@ -84,5 +90,3 @@ def metric_object(metric: BillableMetric, filters: Sequence[BillableMetricFilter
             for item in sorted(filters, key=lambda item: item.key)
         ],
     )
-
-

@@ -24,8 +24,16 @@ from laguna.metrics.schemas import (
 from laguna.models import BillableMetric, BillableMetricFilter, Charge, EventStream, Organization, Plan
 
 FIELDS = (
-    "name", "code", "description", "aggregation_type", "field_name", "recurring", "weighted_interval",
-    "rounding_function", "rounding_precision", "expression",
+    "name",
+    "code",
+    "description",
+    "aggregation_type",
+    "field_name",
+    "recurring",
+    "weighted_interval",
+    "rounding_function",
+    "rounding_precision",
+    "expression",
 )
 ALWAYS_EDITABLE = ("name", "description")  # once a plan uses the metric (spec 1 §2.8)
 MANDATORY = ("name", "code", "aggregation_type")
@@ -160,9 +168,7 @@ async def _changed(context: Context, metric: BillableMetric, *, derive: bool) ->
         metric.values_ready = False
         await context.session.flush()
         await jobs.enqueue(context, "fill_event_values", metric_id=str(metric.id))
-    await signals.announce(
-        context.session, signals.MetricsChanged(context.organization_id, context.now, (metric.id,))
-    )
+    await signals.announce(context, signals.MetricsChanged((metric.id,)))
 
 
 async def _has_events(context: Context, code: str) -> bool:

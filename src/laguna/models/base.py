@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, MetaData, Numeric, String, Text, text
+from sqlalchemy import DateTime, ForeignKey, Index, MetaData, Numeric, String, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.dialects.postgresql import UUID as UuidColumn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from laguna.kernel.ids import new_id
@@ -27,7 +26,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain class attribute
         datetime: DateTime(timezone=True),
-        UUID: UuidColumn(as_uuid=True),
+        UUID: Uuid(),
         str: Text(),
         dict[str, Any]: JSONB(),
         list[str]: ARRAY(Text()),

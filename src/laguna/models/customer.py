@@ -72,5 +72,3 @@ class CustomerMetadata(Resource):
     value: Mapped[str]
     display_in_invoice: Mapped[bool] = mapped_column(default=False)
     position: Mapped[int] = mapped_column(default=0)
-
-

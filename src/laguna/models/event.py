@@ -18,9 +18,7 @@ class EventStream(Base):
 
     __tablename__ = "event_streams"
     __table_args__ = (
-        UniqueConstraint(
-            "organization_id", "external_subscription_id", "code", postgresql_nulls_not_distinct=True
-        ),
+        UniqueConstraint("organization_id", "external_subscription_id", "code", postgresql_nulls_not_distinct=True),
         Index("event_streams_organization_id_code_idx", "organization_id", "code"),
     )
 

@@ -21,7 +21,7 @@ class Invoice(Resource):
 
     __tablename__ = "invoices"
     __table_args__ = (
-        Index("invoices_number_key", "organization_id", "number", unique=True, postgresql_where=NUMBERED),
+        Index("invoices_number_key", "billing_entity_id", "number", unique=True, postgresql_where=NUMBERED),
         Index(
             "invoices_customer_sequence_key",
             "customer_id",

@@ -1,0 +1,1 @@
+"""Charge models: what usage costs (spec 1 §3.8, §3.9). Pure."""

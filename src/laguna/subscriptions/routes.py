@@ -14,12 +14,15 @@ from laguna.kernel.queries import Query, paginate, search
 from laguna.kernel.rows import find
 from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions import service
+from laguna.subscriptions.current_usage import CustomerUsageReply, current_usage
 from laguna.subscriptions.schemas import STATUSES, SubscriptionDetailReply
 
 router = api_router("subscriptions")
 
 LATEST_FIRST = [
-    Subscription.subscription_at.desc().nulls_last(), Subscription.created_at.desc(), Subscription.id.desc(),
+    Subscription.subscription_at.desc().nulls_last(),
+    Subscription.created_at.desc(),
+    Subscription.id.desc(),
 ]
 
 
@@ -82,6 +85,11 @@ async def _filtered(context: Context, query: Query) -> Select[Subscription]:
             )
         )
     return statement
+
+
+@router.get("/customers/{external_id:segment}/current_usage", response_model=CustomerUsageReply)
+async def show_current_usage(context: Scoped, query: Params, external_id: str) -> Response:
+    return reply("customer_usage", await current_usage(context, external_id, query))
 
 
 @router.get("/subscriptions/{external_id:segment}", response_model=SubscriptionDetailReply)

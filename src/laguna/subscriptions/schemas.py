@@ -94,9 +94,23 @@ class SubscriptionDetailReply(Output):
 
 
 _OWN = (
-    "external_id", "name", "status", "billing_time", "subscription_at", "started_at", "activated_at",
-    "trial_ended_at", "ending_at", "terminated_at", "canceled_at", "created_at", "on_termination_credit_note",
-    "on_termination_invoice", "progressive_billing_disabled", "consolidate_invoice", "purchase_order_number",
+    "external_id",
+    "name",
+    "status",
+    "billing_time",
+    "subscription_at",
+    "started_at",
+    "activated_at",
+    "trial_ended_at",
+    "ending_at",
+    "terminated_at",
+    "canceled_at",
+    "created_at",
+    "on_termination_credit_note",
+    "on_termination_invoice",
+    "progressive_billing_disabled",
+    "consolidate_invoice",
+    "purchase_order_number",
     "cancellation_reason",
 )
 

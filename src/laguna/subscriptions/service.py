@@ -74,9 +74,7 @@ def _current_period(
 ) -> tuple[datetime | None, datetime | None]:
     if subscription.started_at is None:
         return None, None
-    period = current_charges_period(
-        calendar, subscription.started_at, now, terminated_at=subscription.terminated_at
-    )
+    period = current_charges_period(calendar, subscription.started_at, now, terminated_at=subscription.terminated_at)
     return period.start, period.end
 
 
@@ -122,9 +120,7 @@ async def _shared_fields(context: Context, subscriptions: Sequence[Subscription]
         customer, plan = customers[subscription.customer_id], plans[subscription.plan_id]
         entity = entities[subscription.billing_entity_id or customer.billing_entity_id]
         timezone = customer.timezone or entities[customer.billing_entity_id].timezone
-        started_at, ending_at = _current_period(
-            subscription, calendar_of(subscription, plan, timezone), context.now
-        )
+        started_at, ending_at = _current_period(subscription, calendar_of(subscription, plan, timezone), context.now)
         found.append(
             own_fields(subscription)
             | {
@@ -145,9 +141,7 @@ async def _shared_fields(context: Context, subscriptions: Sequence[Subscription]
     return found
 
 
-async def subscription_objects(
-    context: Context, subscriptions: Sequence[Subscription]
-) -> list[SubscriptionObject]:
+async def subscription_objects(context: Context, subscriptions: Sequence[Subscription]) -> list[SubscriptionObject]:
     if not subscriptions:
         return []
     return [SubscriptionObject(**fields) for fields in await _shared_fields(context, subscriptions)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from laguna.kernel.http import UPDATE, Params, Scoped, api_router, body_of
+from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply, reply_page
 from laguna.kernel.queries import newest_first, paginate
@@ -39,7 +39,7 @@ async def show_tax(context: Scoped, code: str) -> Response:
     return await _answer(context, await find(context, Tax, "tax", code=code))
 
 
-@router.api_route("/taxes/{code:rest}", methods=UPDATE, response_model=TaxReply, openapi_extra=body_of("tax", TaxInput))
+@update_route(router, "/taxes/{code:rest}", response_model=TaxReply, openapi_extra=body_of("tax", TaxInput))
 async def update_tax(request: Request, context: Scoped, code: str) -> Response:
     tax = await find(context, Tax, "tax", code=code)
     data, problems = await read(request, "tax", TaxInput)

@@ -64,8 +64,7 @@ async def delete_tax(context: Context, tax: Tax) -> None:
 
 
 async def _changed(context: Context, tax_ids: Iterable[UUID]) -> None:
-    fact = signals.TaxesChanged(context.organization_id, context.now, tuple(tax_ids))
-    await signals.announce(context.session, fact)
+    await signals.announce(context, signals.TaxesChanged(tuple(tax_ids)))
 
 
 async def _apply_to_organization(context: Context, tax: Tax, applied: bool) -> None:

@@ -28,9 +28,7 @@ class TaxSources:
     customers: Rates = field(default_factory=_none)
     entities: Rates = field(default_factory=_none)
 
-    def of_fee(
-        self, charge_id: UUID | None, plan_id: UUID, customer_id: UUID, entity_id: UUID
-    ) -> tuple[TaxRate, ...]:
+    def of_fee(self, charge_id: UUID | None, plan_id: UUID, customer_id: UUID, entity_id: UUID) -> tuple[TaxRate, ...]:
         """The taxes of a fee: the first source that has any, entirely."""
         return applicable(
             self.charges.get(charge_id, ()) if charge_id else (),

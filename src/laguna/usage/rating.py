@@ -49,9 +49,7 @@ class RatedLine:
         return not (self.amounts.units or self.amounts.amount_cents or self.events_count)
 
 
-async def rate(
-    session: AsyncSession, organization_id: UUID, rateables: Sequence[Rateable]
-) -> list[list[RatedLine]]:
+async def rate(session: AsyncSession, organization_id: UUID, rateables: Sequence[Rateable]) -> list[list[RatedLine]]:
     """For each rateable, a line for each of its charges, in their order; zero usage included."""
     if not any(item.charges for item in rateables):
         return [[] for _ in rateables]
@@ -62,9 +60,7 @@ async def rate(
         for charge in item.charges
     ]
     usages = iter(await aggregate(session, organization_id, queries))
-    return [
-        [_line(charge, next(usages), item, arrivals) for charge in item.charges] for item in rateables
-    ]
+    return [[_line(charge, next(usages), item, arrivals) for charge in item.charges] for item in rateables]
 
 
 def _line(charge: PricedCharge, aggregate: Any, item: Rateable, arrivals: Mapping[str, int]) -> RatedLine:

@@ -257,7 +257,7 @@ CREATE TABLE plans (
     CONSTRAINT plans_terms_id_fkey FOREIGN KEY(terms_id) REFERENCES terms (id),
     CONSTRAINT plans_organization_id_fkey FOREIGN KEY(organization_id) REFERENCES organizations (id)
 );
-CREATE UNIQUE INDEX plans_organization_id_code_key ON plans (organization_id, code) WHERE deleted_at IS NULL AND parent_id IS NULL AND NOT pending_deletion;
+CREATE UNIQUE INDEX plans_organization_id_code_key ON plans (organization_id, code) WHERE deleted_at IS NULL AND parent_id IS NULL;
 CREATE INDEX plans_parent_id_idx ON plans (parent_id);
 
 CREATE TABLE terms_history (
@@ -388,7 +388,7 @@ CREATE TABLE invoices (
 CREATE INDEX invoices_customer_id_idx ON invoices (customer_id);
 CREATE UNIQUE INDEX invoices_customer_sequence_key ON invoices (customer_id, billing_entity_id, sequential_id) WHERE sequential_id IS NOT NULL;
 CREATE INDEX invoices_finalizes_at_idx ON invoices (finalizes_at, organization_id) WHERE finalizes_at IS NOT NULL;
-CREATE UNIQUE INDEX invoices_number_key ON invoices (organization_id, number) WHERE sequential_id IS NOT NULL;
+CREATE UNIQUE INDEX invoices_number_key ON invoices (billing_entity_id, number) WHERE sequential_id IS NOT NULL;
 CREATE INDEX invoices_organization_finalizes_at_idx ON invoices (organization_id, finalizes_at) WHERE finalizes_at IS NOT NULL;
 CREATE INDEX invoices_organization_issuing_date_idx ON invoices (organization_id, issuing_date, created_at, id);
 CREATE INDEX invoices_refreshes_at_idx ON invoices (organization_id, refreshes_at) WHERE refreshes_at IS NOT NULL;

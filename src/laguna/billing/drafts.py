@@ -1,0 +1,220 @@
+"""Drafts: computed again where something under them changed, finalized when their grace period is over (spec 2 §7.5).
+
+A draft's lines keep their ranges; fees, taxes and dates are computed as of now, from plan, usage and settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from laguna.accounts.test_clock import wake
+from laguna.billing.invoicing import OCCASIONS, Billable, Draft, Order, make_invoices
+from laguna.billing.parties import Party, parties_of
+from laguna.billing.schedule import last_lines, next_billing_at
+from laguna.invoices.dates import InvoiceDates
+from laguna.kernel import signals, timers
+from laguna.kernel.context import Context
+from laguna.models import Charge, Customer, Invoice, InvoiceLine, Subscription
+from laguna.subscriptions.amounts import paid_before_creation
+from laguna.subscriptions.grid import Kind, days, first_instant, local_date, period_containing
+from laguna.subscriptions.periods import Range, Ranges, exclusive_end
+
+
+async def finalize_due(context: Context, due_at: datetime, invoice_ids: Sequence[UUID]) -> None:
+    """The timer of drafts whose grace period is over: late usage counts, then they are final (DRF-3)."""
+    await _recompute(context, Invoice.finalizes_at == due_at, invoice_ids, finalize=True)
+
+
+async def refresh_due(context: Context, due_at: datetime, invoice_ids: Sequence[UUID]) -> None:
+    """The timer of drafts under which a price, tax, metric or setting changed (DRF-2)."""
+    await _recompute(context, Invoice.refreshes_at == due_at, invoice_ids, finalize=False)
+
+
+async def _recompute(
+    context: Context, still_due: ColumnElement[bool], invoice_ids: Sequence[UUID], *, finalize: bool
+) -> None:
+    query = (
+        select(Invoice)
+        .where(
+            Invoice.organization_id == context.organization_id,
+            Invoice.id.in_(invoice_ids),
+            Invoice.status == "draft",
+            still_due,
+        )
+        .order_by(Invoice.issuing_date, Invoice.created_at, Invoice.id)
+        .with_for_update()
+    )
+    drafts = (await context.session.scalars(query)).all()
+    await make_invoices(context, await _orders(context, drafts, finalize=finalize))
+
+
+async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool) -> list[Order]:
+    query = (
+        select(InvoiceLine, Subscription)
+        .join(Subscription, Subscription.id == InvoiceLine.subscription_id)
+        .where(InvoiceLine.invoice_id.in_([draft.id for draft in drafts]))
+        .order_by(InvoiceLine.invoice_id, InvoiceLine.position)
+    )
+    rows = (await context.session.execute(query)).all()
+    parties = await parties_of(context, [subscription for _, subscription in rows])
+    billables: dict[UUID, list[Billable]] = {draft.id: [] for draft in drafts}
+    for (line, _), party in zip(rows, parties, strict=True):
+        billables[line.invoice_id].append(_billable(line, party))
+    return [
+        Order(
+            billables[draft.id],
+            Draft(
+                id=draft.id,
+                created_at=draft.created_at,
+                dates=InvoiceDates(draft.issuing_date, draft.expected_finalization_date, draft.payment_due_date),
+                finalize=finalize,
+            ),
+        )
+        for draft in drafts
+    ]
+
+
+def _billable(line: InvoiceLine, party: Party) -> Billable:
+    """A line as it was, from what is stored of it."""
+    subscription = party.subscription
+    assert subscription.started_at is not None
+    day = local_date(line.due_at, ZoneInfo(line.timezone))
+    calendar = party.calendar
+    return Billable(
+        party=party,
+        occasion=OCCASIONS[line.invoicing_reason],
+        ranges=Ranges(
+            _range(party, Kind.SUBSCRIPTION, line.timezone, line.from_at, line.to_at),
+            _optional_range(party, Kind.CHARGES, line.timezone, line.charges_from_at, line.charges_to_at),
+            _optional_range(
+                party, Kind.FIXED_CHARGES, line.timezone, line.fixed_charges_from_at, line.fixed_charges_to_at
+            ),
+        ),
+        due_at=line.due_at,
+        day=day,
+        period_paid=paid_before_creation(calendar, subscription.started_at, subscription.created_at, day),
+        billed_at=line.billed_at,
+    )
+
+
+def _range(party: Party, kind: Kind, timezone: str, start: datetime, end: datetime) -> Range:
+    zone = ZoneInfo(timezone)
+    return Range(
+        start=start,
+        end=end,
+        until=exclusive_end(start, end),
+        days=days(start, end, zone),
+        full_days=period_containing(party.calendar, local_date(start, zone), kind).days,
+    )
+
+
+def _optional_range(
+    party: Party, kind: Kind, timezone: str, start: datetime | None, end: datetime | None
+) -> Range | None:
+    if start is None or end is None:
+        return None
+    return _range(party, kind, timezone, start, end)
+
+
+# --- what makes drafts and due dates stale
+
+
+async def _flag(context: Context, condition: ColumnElement[bool]) -> None:
+    """Have drafts computed again as soon as the worker gets to it."""
+    flagged = await context.session.execute(
+        update(Invoice)
+        .where(Invoice.organization_id == context.organization_id, Invoice.status == "draft", condition)
+        .values(refreshes_at=context.now)
+        .returning(Invoice.id)
+        .execution_options(synchronize_session=False)
+    )
+    if flagged.first() is not None:
+        await wake(context)
+
+
+@signals.receives(signals.TaxesChanged)
+async def _taxes_changed(context: Context, _: signals.Fact) -> None:
+    await _flag(context, Invoice.id.is_not(None))  # whose fees have which taxes is what recomputing finds out
+
+
+@signals.receives(signals.PlansChanged)
+async def _plans_changed(context: Context, fact: signals.Fact) -> None:
+    lines = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(fact.ids))
+    await _flag(context, Invoice.id.in_(lines))
+
+
+@signals.receives(signals.MetricsChanged)
+async def _metrics_changed(context: Context, fact: signals.Fact) -> None:
+    plans = select(Charge.plan_id).where(Charge.billable_metric_id.in_(fact.ids))
+    lines = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(plans))
+    await _flag(context, Invoice.id.in_(lines))
+
+
+@signals.receives(signals.CustomersChanged)
+async def _customers_changed(context: Context, fact: signals.Fact) -> None:
+    await _flag(context, Invoice.customer_id.in_(fact.ids))
+    await _reschedule(context, Subscription.customer_id.in_(fact.ids))
+
+
+@signals.receives(signals.BillingEntitiesChanged)
+async def _entities_changed(context: Context, fact: signals.Fact) -> None:
+    customers = select(Customer.id).where(Customer.billing_entity_id.in_(fact.ids))
+    await _flag(context, Invoice.customer_id.in_(customers))
+    inheriting = customers.where(Customer.timezone.is_(None))
+    await _reschedule(context, Subscription.customer_id.in_(inheriting))
+
+
+async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
+    """Set the due instants of subscriptions again: their local midnights move with the time zone (CUS-19)."""
+    query = (
+        select(Subscription)
+        .where(
+            Subscription.organization_id == context.organization_id,
+            condition,
+            or_(Subscription.next_billing_at.is_not(None), Subscription.activates_at.is_not(None)),
+        )
+        .order_by(Subscription.id)
+        .with_for_update()
+    )
+    subscriptions = (await context.session.scalars(query)).all()
+    if not subscriptions:
+        return
+    lines = await last_lines(context, [subscription.id for subscription in subscriptions])
+    for party in await parties_of(context, subscriptions):
+        subscription = party.subscription
+        if subscription.activates_at is not None:
+            day = local_date(subscription.subscription_at, party.zone)
+            subscription.activates_at = first_instant(day, party.zone)
+        else:
+            subscription.next_billing_at = next_billing_at(party, lines.get(subscription.id))
+    await context.session.flush()
+    await wake(context)
+
+
+FINALIZATION = timers.register(
+    timers.Timer(
+        name="finalize_invoices",
+        rank=50,
+        due="""
+            SELECT organization_id, finalizes_at AS due_at, id AS item_id
+            FROM invoices WHERE finalizes_at IS NOT NULL
+        """,
+        run=finalize_due,
+    )
+)
+REFRESH = timers.register(
+    timers.Timer(
+        name="refresh_invoices",
+        rank=45,
+        due="""
+            SELECT organization_id, refreshes_at AS due_at, id AS item_id
+            FROM invoices WHERE refreshes_at IS NOT NULL
+        """,
+        run=refresh_due,
+    )
+)

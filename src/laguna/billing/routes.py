@@ -1,0 +1,31 @@
+"""Changing `/subscriptions`: what makes documents."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from laguna.billing.subscribe import create_subscription
+from laguna.billing.terminate import end_subscription
+from laguna.kernel.errors import Problems
+from laguna.kernel.http import Params, Scoped, api_router, body_of
+from laguna.kernel.inputs import read
+from laguna.kernel.outputs import reply
+from laguna.subscriptions.schemas import SubscriptionInput, SubscriptionReply
+from laguna.subscriptions.service import subscription_detail, subscription_objects
+
+router = api_router("subscriptions")
+
+
+@router.post(
+    "/subscriptions", response_model=SubscriptionReply, openapi_extra=body_of("subscription", SubscriptionInput)
+)
+async def create(request: Request, context: Scoped) -> Response:
+    data, problems = await read(request, "subscription", SubscriptionInput)
+    subscription = await create_subscription(context, data, problems)
+    return reply("subscription", await subscription_detail(context, subscription))
+
+
+@router.delete("/subscriptions/{external_id:segment}", response_model=SubscriptionReply)
+async def end(context: Scoped, query: Params, external_id: str) -> Response:
+    subscription = await end_subscription(context, external_id, query, Problems())
+    return reply("subscription", (await subscription_objects(context, [subscription]))[0])

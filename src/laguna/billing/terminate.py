@@ -1,0 +1,185 @@
+"""Ending subscriptions, with their final invoice (spec 2 §3.7); also when a customer or a plan is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.parties import Party, parties_of
+from laguna.billing.run import bill
+from laguna.billing.schedule import LastLine, charges_until, last_lines
+from laguna.kernel import jobs, signals
+from laguna.kernel.context import Context
+from laguna.kernel.errors import Problems
+from laguna.kernel.queries import Query
+from laguna.models import Invoice, InvoiceLine, Plan, Subscription
+from laguna.subscriptions.amounts import Occasion
+from laguna.subscriptions.grid import local_date
+from laguna.subscriptions.periods import terminating
+from laguna.subscriptions.service import find_subscription
+
+CREDIT_NOTE_OPTIONS = ("credit", "refund", "offset", "skip")
+BILLED_CREDIT_NOTE_OPTIONS = ("credit", "skip")  # what happens to money paid needs credit notes
+INVOICE_OPTIONS = ("generate", "skip")
+
+
+async def end_subscription(context: Context, external_id: str, options: Query, problems: Problems) -> Subscription:
+    """DELETE: cancel the pending one, or terminate the active one with its final invoice (TRM-1 to TRM-8)."""
+    credit_note = options.text("on_termination_credit_note")
+    invoice = options.text("on_termination_invoice")
+    if credit_note and credit_note not in CREDIT_NOTE_OPTIONS:
+        problems.add("on_termination_credit_note", "invalid_value")
+    elif credit_note and credit_note not in BILLED_CREDIT_NOTE_OPTIONS:
+        problems.add("on_termination_credit_note", "unsupported_value")
+    if invoice and invoice not in INVOICE_OPTIONS:
+        problems.add("on_termination_invoice", "invalid_value")
+    status = "pending" if options.text("status") == "pending" else "active"
+    subscription = await find_subscription(context, external_id, status, lock=True)
+    problems.check()
+    if status == "pending":
+        cancel(context, [subscription])
+        return subscription
+    plan = await context.session.get_one(Plan, subscription.plan_id)
+    if credit_note and plan.pay_in_advance:
+        subscription.on_termination_credit_note = credit_note
+    if invoice:
+        subscription.on_termination_invoice = invoice
+    await terminate(context, [subscription])
+    return subscription
+
+
+def cancel(context: Context, subscriptions: Sequence[Subscription]) -> None:
+    """Pending ones end without an invoice (TRM-2)."""
+    for subscription in subscriptions:
+        subscription.status, subscription.activates_at = "canceled", None
+        subscription.canceled_at = subscription.updated_at = context.now
+
+
+async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> None:
+    """End locked, active subscriptions now, each with its own invoice unless it skips it (TRM-3, TRM-5, INV-23)."""
+    await _catch_up(context, subscriptions)
+    parties = await parties_of(context, subscriptions)
+    lines = await last_lines(context, [subscription.id for subscription in subscriptions])
+    for subscription in subscriptions:
+        subscription.status, subscription.next_billing_at = "terminated", None
+        subscription.terminated_at = subscription.updated_at = context.now
+    await context.session.flush()
+    orders = [
+        Order([_terminating(context, party, lines)])
+        for party in parties
+        if party.subscription.on_termination_invoice == "generate"
+    ]
+    await make_invoices(context, orders)
+
+
+async def _catch_up(context: Context, subscriptions: Sequence[Subscription]) -> None:
+    """Bill the periods that ended on earlier days and were missed; one that ended today is the final invoice's."""
+    while True:
+        parties = await parties_of(context, subscriptions)
+        missed = [
+            party.subscription
+            for party in parties
+            if party.subscription.next_billing_at is not None
+            and local_date(party.subscription.next_billing_at, party.zone) < local_date(context.now, party.zone)
+        ]
+        if not missed:
+            return
+        due_at = min(row.next_billing_at for row in missed if row.next_billing_at is not None)
+        await bill(context, due_at, [row for row in missed if row.next_billing_at == due_at])
+        for row in missed:
+            await context.session.refresh(row, ["next_billing_at"])
+
+
+def _terminating(context: Context, party: Party, lines: dict[UUID, LastLine]) -> Billable:
+    subscription = party.subscription
+    assert subscription.started_at is not None
+    assert subscription.terminated_at is not None
+    day = local_date(subscription.terminated_at, party.zone)
+    last = lines.get(subscription.id)
+    created_today = local_date(subscription.created_at, party.zone) == day
+    ranges = terminating(
+        party.calendar,
+        subscription.started_at,
+        max(subscription.terminated_at, subscription.started_at),
+        succeeded=False,
+        previous_billed=created_today or (last is not None and last.day == day),
+        charges_until=charges_until(party, lines),
+    )
+    return Billable(
+        party=party,
+        occasion=Occasion.TERMINATING,
+        ranges=ranges,
+        due_at=subscription.terminated_at,
+        day=day,
+    )
+
+
+# --- customers and plans that are deleted
+
+
+@signals.receives(signals.CustomersDeleted)
+async def _after_customers(context: Context, fact: signals.Fact) -> None:
+    for customer_id in fact.ids:
+        await jobs.enqueue(context, "end_customer", customer_id=str(customer_id))
+
+
+@signals.receives(signals.PlansDeleted)
+async def _after_plans(context: Context, fact: signals.Fact) -> None:
+    for plan_id in fact.ids:
+        await jobs.enqueue(context, "end_plan", plan_id=str(plan_id))
+
+
+@jobs.job("end_customer")
+async def end_customer(context: Context, customer_id: str) -> None:
+    """Terminate or cancel everything of a deleted customer, then have its drafts finalized (CUS-41)."""
+    identifier = UUID(customer_id)
+    await _end_all(context, Subscription.customer_id == identifier)
+    await _finalize_drafts(context, Invoice.customer_id == identifier)
+
+
+@jobs.job("end_plan")
+async def end_plan(context: Context, plan_id: str) -> None:
+    """Terminate or cancel everything on a plan marked for deletion and its children, then delete them (PLN-20)."""
+    query = select(Plan).where(
+        Plan.organization_id == context.organization_id,
+        or_(Plan.id == UUID(plan_id), Plan.parent_id == UUID(plan_id)),
+        Plan.deleted_at.is_(None),
+    )
+    plans = (await context.session.scalars(query.with_for_update())).all()
+    ids = [plan.id for plan in plans]
+    await _end_all(context, Subscription.plan_id.in_(ids))
+    on_plans = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(ids))
+    await _finalize_drafts(context, Invoice.id.in_(on_plans))
+    for plan in plans:
+        plan.deleted_at = plan.updated_at = context.now
+
+
+async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
+    query = (
+        select(Subscription)
+        .where(
+            Subscription.organization_id == context.organization_id,
+            condition,
+            Subscription.status.in_(["active", "pending"]),
+        )
+        .order_by(Subscription.id)
+        .with_for_update()
+    )
+    living = (await context.session.scalars(query)).all()
+    cancel(context, [subscription for subscription in living if subscription.status == "pending"])
+    active = [subscription for subscription in living if subscription.status == "active"]
+    if active:
+        await terminate(context, active)
+
+
+async def _finalize_drafts(context: Context, condition: ColumnElement[bool]) -> None:
+    """Let the timer finalize these drafts now."""
+    await context.session.execute(
+        update(Invoice)
+        .where(Invoice.organization_id == context.organization_id, condition, Invoice.status == "draft")
+        .values(finalizes_at=context.now)
+        .execution_options(synchronize_session=False)
+    )

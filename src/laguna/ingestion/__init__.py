@@ -1,0 +1,1 @@
+"""POST /events: what clients send, checked alone and written together; and reading events back."""

@@ -1,0 +1,180 @@
+"""A lane: the connection on which one writer stores its groups, and the order of their arrival.
+
+`seq = lane << 48 | n`. A session lock holds the lane, so one writer at a time counts on it, and what it commits is
+counted up in the same transaction: the arrivals of a lane are in the order of their commits, without gaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from laguna.ingestion.hints import METRICS, Catalog, catalogs_of
+from laguna.ingestion.rendering import COLUMNS
+from laguna.kernel.db import connect
+
+LANES = 32_768
+LANE_SHIFT = 48
+LOCK_CLASS = 0x6C61676E  # first half of the advisory lock; the second is the lane
+STATEMENT_SECONDS = 30  # nothing a writer waits for takes longer, unless something is stuck
+
+HELD_LANES = """
+SELECT objid::int, pid FROM pg_locks
+WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+# Ordered against whatever changes an organization's row, its metrics or its clock: what it commits before is seen
+# here, what comes after waits for the group. An organization that is being changed is left out instead of waited for.
+OPEN_GROUP = """
+BEGIN;
+SELECT id, catalog_version, test_clock FROM organizations WHERE id = ANY('{{{organizations}}}')
+ORDER BY id FOR SHARE SKIP LOCKED;
+SELECT hash, organization_id FROM api_keys
+WHERE hash = ANY(ARRAY[{hashes}]::bytea[]) AND (expires_at IS NULL OR expires_at > '{now}')
+"""
+
+STORED = """
+SELECT event.key, event.transaction_id, stream.external_subscription_id, stream.organization_id
+FROM events AS event JOIN event_streams AS stream ON stream.id = event.stream_id
+WHERE event.key = ANY(%s::uuid[])
+"""
+
+COPY = f"COPY events ({COLUMNS}) FROM STDIN"
+
+
+class CommitUnknownError(Exception):
+    """The connection broke while the commit was under way: the group may be stored, or not."""
+
+
+class Lane:
+    """A connection that holds a lane. After an error of the connection, make another."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], number: int, last: int) -> None:
+        self.number = number
+        self.pid = connection.info.backend_pid
+        self._connection = connection
+        self._last = last
+
+    @classmethod
+    async def open(cls, database_url: str) -> Lane:
+        """The lowest free lane; it goes on after the last arrival that was committed on it."""
+        connection = await connect(database_url, autocommit=True)
+        try:
+            await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            number = await _lock_free_lane(connection)
+            await connection.execute(
+                "INSERT INTO writer_lanes (lane, last) VALUES (%s, 0) ON CONFLICT DO NOTHING", [number]
+            )
+            cursor = await connection.execute("SELECT last FROM writer_lanes WHERE lane = %s", [number])
+            row = await cursor.fetchone()
+            assert row is not None
+            return cls(connection, number, row[0])
+        except BaseException:
+            await connection.close()
+            raise
+
+    @property
+    def next_seq(self) -> int:
+        """The arrival of the next event."""
+        return self.number << LANE_SHIFT | (self._last + 1)
+
+    @property
+    def broken(self) -> bool:
+        return self._connection.closed
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def begin(
+        self, organizations: Iterable[UUID], key_hashes: Iterable[bytes], now: datetime
+    ) -> tuple[dict[UUID, tuple[int, datetime | None]], dict[bytes, UUID]]:
+        """Open a group's transaction: the version of the catalog and the test clock of each organization that isn't
+        being changed right now, and the keys that are valid, with their organizations."""
+        cursor = await self._connection.execute(
+            OPEN_GROUP.format(
+                organizations=",".join(map(str, organizations)),
+                hashes=",".join(f"'\\x{key_hash.hex()}'" for key_hash in key_hashes),
+                now=now.isoformat(),
+            )
+        )
+        await _next(cursor)
+        facts = {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+        await _next(cursor)
+        return facts, dict(await cursor.fetchall())
+
+    async def catalogs(self, versions: dict[UUID, int]) -> dict[UUID, Catalog]:
+        """The metrics of organizations at these versions, in the group's transaction."""
+        cursor = await self._connection.execute(METRICS, [list(versions)])
+        return catalogs_of(versions, await cursor.fetchall())
+
+    async def stored(self, keys: Sequence[str]) -> dict[str, tuple[str, str | None, UUID]]:
+        """Those of the keys that are stored: transaction id, external subscription id and organization of each."""
+        cursor = await self._connection.execute(STORED, [list(keys)])
+        return {
+            str(key): (transaction, subscription, organization)
+            for key, transaction, subscription, organization in await cursor.fetchall()
+        }
+
+    async def copy(self, lines: Sequence[bytes]) -> None:
+        """Store the lines in the group's transaction. UniqueViolation when one of them is there already."""
+        async with self._connection.cursor() as cursor, cursor.copy(COPY) as copy:
+            await copy.write(b"".join(lines))
+
+    async def commit(self, count: int) -> None:
+        """Commit the group and count its arrivals. CommitUnknownError when nobody can tell whether that happened."""
+        last = self._last + count
+        try:
+            await self._connection.execute(f"UPDATE writer_lanes SET last = {last} WHERE lane = {self.number}; COMMIT")
+        except psycopg.OperationalError as error:
+            if self._connection.closed:
+                raise CommitUnknownError from error
+            raise
+        self._last = last
+
+    async def rollback(self) -> None:
+        """End the group's transaction without a trace; nothing to do on a broken connection."""
+        if not self._connection.closed and self._connection.info.transaction_status != TransactionStatus.IDLE:
+            with contextlib.suppress(psycopg.Error):
+                await self._connection.execute("ROLLBACK")
+
+    async def was_stored(self, key: str, seq: int, by: Lane, wait_seconds: float) -> bool | None:
+        """Whether the lost lane `by` stored the event in the end; None when its session still hasn't ended."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_seconds
+        while await self._holds(by):
+            if loop.time() > until:
+                return None
+            await asyncio.sleep(0.05)
+        cursor = await self._connection.execute("SELECT 1 FROM events WHERE key = %s AND seq = %s", [key, seq])
+        return await cursor.fetchone() is not None
+
+    async def _holds(self, lost: Lane) -> bool:
+        """Whether the session of a lost lane lives on; its lock goes when its last transaction has ended."""
+        cursor = await self._connection.execute(HELD_LANES, [LOCK_CLASS])
+        return (lost.number, lost.pid) in await cursor.fetchall()
+
+
+async def _next(cursor: psycopg.AsyncCursor[Any]) -> None:
+    more = cursor.nextset()
+    assert more, "a statement without a result"
+
+
+async def _lock_free_lane(connection: psycopg.AsyncConnection[Any]) -> int:
+    cursor = await connection.execute(HELD_LANES, [LOCK_CLASS])
+    held = {row[0] for row in await cursor.fetchall()}
+    for number in range(LANES):
+        if number in held:
+            continue
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, number])
+        row = await cursor.fetchone()
+        if row is not None and row[0]:
+            return number
+    raise RuntimeError("every lane is held by a writer")

@@ -1,0 +1,174 @@
+"""An event as the API shows it and as a line of COPY, straight from its fields. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from laguna.ingestion.decoding import Event
+from laguna.ingestion.hints import Catalog, Stream
+from laguna.kernel.money import decimal_text
+from laguna.kernel.outputs import instant_text
+from laguna.metrics.derivation import derive
+
+COLUMNS = (
+    "key, seq, ingested_at, stream_id, timestamp, value, value_text, precise_total_amount_cents, transaction_id,"
+    " properties"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NULL = b"\\N"
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+# ---- instants ----
+
+_seconds: dict[int, bytes] = {}  # events of one time share their seconds
+_SECONDS_KEPT = 10_000
+
+
+def millisecond_text(unix_ms: int) -> bytes:
+    """1651240791123 -> b"2022-04-29T13:59:51.123Z"."""
+    second, millisecond = divmod(unix_ms, 1000)
+    text = _seconds.get(second)
+    if text is None:
+        if len(_seconds) >= _SECONDS_KEPT:
+            _seconds.clear()
+        text = (_EPOCH + timedelta(seconds=second)).isoformat()[:19].encode()
+        _seconds[second] = text
+    return b"%s.%03dZ" % (text, millisecond)
+
+
+def unix_ms(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+# ---- the API's object ----
+
+
+def event_json(
+    key: bytes,
+    transaction_id: str,
+    code: str,
+    timestamp: bytes,
+    precise_total_amount_cents: bytes,
+    properties: bytes,
+    external_subscription_id: str | None,
+) -> bytes:
+    """The object (spec 1 §1.4) up to the text of `created_at`, which `finish_json` adds."""
+    return (
+        b'{"lago_id":"%s","transaction_id":%s,"lago_customer_id":null,"code":%s,"timestamp":"%s",'
+        b'"precise_total_amount_cents":%s,"properties":%s,"lago_subscription_id":null,'
+        b'"external_subscription_id":%s,"created_at":"'
+    ) % (
+        key,
+        _encode(transaction_id),
+        _encode(code),
+        timestamp,
+        precise_total_amount_cents,
+        properties,
+        _encode(external_subscription_id),
+    )
+
+
+def finish_json(objects: Iterable[bytes], created_at: datetime) -> bytes:
+    """The objects, all created at one instant, with commas between them."""
+    end = instant_text(created_at).encode() + b'"}'
+    return (end + b",").join([*objects, b""])[:-1]
+
+
+def stored_json(row: Mapping[str, Any]) -> bytes:
+    """The object of a row as it was read: columns of events, and code and external_subscription_id of its stream."""
+    amount = row["precise_total_amount_cents"]
+    opened = event_json(
+        str(row["key"]).encode(),
+        row["transaction_id"],
+        row["code"],
+        millisecond_text(unix_ms(row["timestamp"])),
+        b'"%s"' % decimal_text(amount).encode() if amount is not None else b"null",
+        _encode(row["properties"]),
+        row["external_subscription_id"],
+    )
+    return finish_json([opened], row["ingested_at"])
+
+
+# ---- lines of COPY ----
+
+_SPECIAL = re.compile(rb"[\\\t\n\r]")
+_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
+
+
+def _escaped(text: bytes) -> bytes:
+    """As a field of COPY's text format."""
+    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text) if _SPECIAL.search(text) else text
+
+
+class Rendered:
+    """Events as objects and lines that lack only what their group gives them: arrival and time of receipt."""
+
+    __slots__ = ("lines", "objects")
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        keys: Sequence[str],
+        streams: Sequence[Stream],
+        catalog: Catalog,
+        now: datetime | None,
+    ) -> None:
+        """`now` stands in for absent timestamps; without it there must be none."""
+        received = millisecond_text(unix_ms(now)) if now is not None else b""
+        metrics = catalog.metrics
+        self.lines: list[tuple[bytes, bytes]] = []
+        self.objects: list[bytes] = []
+        for event, key, stream in zip(events, keys, streams, strict=True):
+            timestamp = millisecond_text(event.timestamp) if event.timestamp is not None else received
+            value, value_text = _NULL, _NULL
+            metric = metrics.get(event.code)
+            if metric is not None:
+                number, text = derive(metric, event.properties)
+                if number is not None:
+                    value = format(number, "f").encode()
+                if text is not None:
+                    value_text = _escaped(text.encode())
+            amount, amount_json = _NULL, b"null"
+            if event.precise_total_amount_cents is not None:
+                amount = decimal_text(event.precise_total_amount_cents).encode()
+                amount_json = b'"%s"' % amount
+            properties = _encode(event.properties)
+            key_bytes = key.encode()
+            self.lines.append(
+                (
+                    key_bytes,
+                    b"%d\t%s\t%s\t%s\t%s\t%s\t%s\n"
+                    % (
+                        stream.id,
+                        timestamp,
+                        value,
+                        value_text,
+                        amount,
+                        _escaped(event.transaction_id.encode()),
+                        properties.replace(b"\\", b"\\\\"),
+                    ),
+                )
+            )
+            self.objects.append(
+                event_json(
+                    key_bytes,
+                    event.transaction_id,
+                    event.code,
+                    timestamp,
+                    amount_json,
+                    properties,
+                    event.external_subscription_id,
+                )
+            )
+
+    def numbered(self, first_seq: int, ingested_at: bytes) -> list[bytes]:
+        """Whole lines, in the order of arrival from `first_seq` on; they sort by their keys."""
+        return [
+            b"%s\t%d\t%s\t%s" % (key, seq, ingested_at, rest) for seq, (key, rest) in enumerate(self.lines, first_seq)
+        ]
