@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -28,7 +28,7 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
     database_url = configuration.database_url
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.database = Database(database_url, configuration.pool_size)
         async with modules.running(app, configuration):
             yield

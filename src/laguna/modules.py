@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -13,13 +13,17 @@ from laguna.billing import drafts, run
 from laguna.billing import routes as billing_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
+from laguna.ingestion import routes as ingestion_routes
+from laguna.ingestion.writer import Writer
 from laguna.invoices import routes as invoices_routes
+from laguna.metrics import backfill
 from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
 from laguna.subscriptions import routes as subscriptions_routes
 from laguna.taxes import routes as taxes_routes
 
 ROUTERS: tuple[APIRouter, ...] = (
+    ingestion_routes.router,  # first: the most frequent requests
     admin.router,
     test_clock.router,
     test_clock.waiting_router,
@@ -32,10 +36,17 @@ ROUTERS: tuple[APIRouter, ...] = (
     billing_routes.router,
     invoices_routes.router,
 )
+JOBS = (backfill.fill_event_values,)
 TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that the routes' modules register
 
 
 @asynccontextmanager
-async def running(app: FastAPI, configuration: Settings) -> AsyncIterator[None]:
+async def running(app: FastAPI, configuration: Settings) -> AsyncGenerator[None]:
     """What a process of the API runs beside its requests."""
-    yield
+    app.state.max_batch_events = configuration.max_batch_events
+    app.state.writer = writer = Writer(app.state.database)
+    writer.start()
+    try:
+        yield
+    finally:
+        await writer.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import Request
@@ -36,7 +36,7 @@ def key_of(header: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_context(request: Request) -> AsyncIterator[Context]:
+async def open_context(request: Request) -> AsyncGenerator[Context]:
     """The unit of work of a request, scoped to the organization of its key; 401 without a valid one."""
     key = key_of(request.headers.get("authorization"))
     database: Database = request.app.state.database

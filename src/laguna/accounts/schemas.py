@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from laguna.kernel.inputs import (
@@ -25,13 +25,20 @@ from laguna.taxes.schemas import TaxObject
 
 EMAIL_SETTINGS = ("invoice.finalized", "credit_note.created", "payment_receipt.created")
 
+AnchorField = Annotated[str | None, one_of("current_period_end", "next_period_start")]
+AdjustmentField = Annotated[str | None, one_of("keep_anchor", "align_with_finalization_date")]
+
 
 class EntityBillingConfigurationInput(Input):
     invoice_footer: Text = None
     invoice_grace_period: Days = None
     document_locale: LocaleField = None
-    subscription_invoice_issuing_date_anchor: one_of("current_period_end", "next_period_start") = None
-    subscription_invoice_issuing_date_adjustment: one_of("keep_anchor", "align_with_finalization_date") = None
+    subscription_invoice_issuing_date_anchor: Annotated[
+        str | None, one_of("current_period_end", "next_period_start")
+    ] = None
+    subscription_invoice_issuing_date_adjustment: Annotated[
+        str | None, one_of("keep_anchor", "align_with_finalization_date")
+    ] = None
     eu_tax_management: Boolean = None
 
 
@@ -48,7 +55,7 @@ class OrganizationInput(Input):
     city: ShortText = None
     legal_name: ShortText = None
     legal_number: ShortText = None
-    document_numbering: one_of("per_customer", "per_organization") = None
+    document_numbering: Annotated[str | None, one_of("per_customer", "per_organization")] = None
     document_number_prefix: ShortText = None
     net_payment_term: Days = None
     tax_identification_number: ShortText = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 from uuid import UUID
 
 from laguna.kernel.inputs import (
@@ -31,11 +32,11 @@ class ChargeInput(Input):
     id: IdField = None
     billable_metric_id: IdField = None
     code: ShortText = None
-    charge_model: one_of(*KNOWN_CHARGE_MODELS) = None
+    charge_model: Annotated[str | None, one_of(*KNOWN_CHARGE_MODELS)] = None
     invoice_display_name: ShortText = None
     pay_in_advance: Boolean = None
     invoiceable: Boolean = None
-    regroup_paid_fees: one_of("invoice") = None
+    regroup_paid_fees: Annotated[str | None, one_of("invoice")] = None
     prorated: Boolean = None
     min_amount_cents: Cents = None
     accepts_target_wallet: Boolean = None
@@ -50,11 +51,11 @@ class PlanInput(Input):
     code: ShortText = None
     invoice_display_name: ShortText = None
     description: Text = None
-    interval: one_of(*INTERVALS) = None
+    interval: Annotated[str | None, one_of(*INTERVALS)] = None
     amount_cents: Cents = None
     amount_currency: CurrencyField = None
     pay_in_advance: Boolean = None
-    trial_period: decimal(0, 100_000) = None
+    trial_period: Annotated[Decimal | None, decimal(0, 100_000)] = None
     bill_charges_monthly: Boolean = None
     bill_fixed_charges_monthly: Boolean = None
     tax_codes: Texts = None

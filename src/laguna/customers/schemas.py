@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from laguna.kernel.inputs import (
@@ -27,6 +27,8 @@ from laguna.taxes.schemas import TaxObject
 
 ADDRESS_FIELDS = ("address_line1", "address_line2", "city", "state", "zipcode", "country")
 
+ZeroAmountField = Annotated[str | None, one_of("inherit", "skip", "finalize", code="invalid_value")]
+
 
 class AddressInput(Input):
     address_line1: ShortText = None
@@ -39,8 +41,12 @@ class AddressInput(Input):
 
 class CustomerBillingConfigurationInput(Input):
     invoice_grace_period: Days = None
-    subscription_invoice_issuing_date_anchor: one_of("current_period_end", "next_period_start") = None
-    subscription_invoice_issuing_date_adjustment: one_of("keep_anchor", "align_with_finalization_date") = None
+    subscription_invoice_issuing_date_anchor: Annotated[
+        str | None, one_of("current_period_end", "next_period_start")
+    ] = None
+    subscription_invoice_issuing_date_adjustment: Annotated[
+        str | None, one_of("keep_anchor", "align_with_finalization_date")
+    ] = None
     document_locale: LocaleField = None
     payment_provider: Text = None
     payment_provider_code: Text = None
@@ -60,11 +66,11 @@ class CustomerMetadataInput(Input):
 class CustomerInput(Input):
     external_id: ShortText = None
     billing_entity_code: ShortText = None
-    account_type: one_of("customer", "partner") = None
+    account_type: Annotated[str | None, one_of("customer", "partner")] = None
     name: ShortText = None
     firstname: ShortText = None
     lastname: ShortText = None
-    customer_type: one_of("company", "individual") = None
+    customer_type: Annotated[str | None, one_of("company", "individual")] = None
     email: Text = None
     phone: ShortText = None
     url: ShortText = None
@@ -82,7 +88,9 @@ class CustomerInput(Input):
     currency: CurrencyField = None
     timezone: TimezoneField = None
     net_payment_term: Days = None
-    finalize_zero_amount_invoice: one_of("inherit", "skip", "finalize", code="invalid_value") = None
+    finalize_zero_amount_invoice: Annotated[str | None, one_of("inherit", "skip", "finalize", code="invalid_value")] = (
+        None
+    )
     skip_invoice_custom_sections: Boolean = None
     invoice_custom_section_codes: Texts = None
     tax_codes: Texts = None

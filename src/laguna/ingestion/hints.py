@@ -6,7 +6,7 @@ Streams are facts: an id, once given, stays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
@@ -58,11 +58,8 @@ class Recent(Generic[K, V]):
 class Catalog:
     """An organization's living metrics by code, as of a version."""
 
-    version: int = -1
-    metrics: Mapping[str, MetricValues] = field(default_factory=dict[str, MetricValues])
-
-
-UNKNOWN_CATALOG = Catalog()
+    version: int
+    metrics: Mapping[str, MetricValues]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ counted up in the same transaction: the arrivals of a lane are in the order of t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -50,6 +49,13 @@ WHERE event.key = ANY(%s::uuid[])
 COPY = f"COPY events ({COLUMNS}) FROM STDIN"
 
 
+class OrganizationFacts(NamedTuple):
+    """What a group's transaction must know of an organization."""
+
+    catalog_version: int
+    test_clock: datetime | None
+
+
 class CommitUnknownError(Exception):
     """The connection broke while the commit was under way: the group may be stored, or not."""
 
@@ -68,7 +74,7 @@ class Lane:
         """The lowest free lane; it goes on after the last arrival that was committed on it."""
         connection = await connect(database_url, autocommit=True)
         try:
-            await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            await connection.execute(b"SET statement_timeout = '%ds'" % STATEMENT_SECONDS)
             number = await _lock_free_lane(connection)
             await connection.execute(
                 "INSERT INTO writer_lanes (lane, last) VALUES (%s, 0) ON CONFLICT DO NOTHING", [number]
@@ -88,6 +94,7 @@ class Lane:
 
     @property
     def broken(self) -> bool:
+        """Whether another lane is needed."""
         return self._connection.closed
 
     async def close(self) -> None:
@@ -95,7 +102,7 @@ class Lane:
 
     async def begin(
         self, organizations: Iterable[UUID], key_hashes: Iterable[bytes], now: datetime
-    ) -> tuple[dict[UUID, tuple[int, datetime | None]], dict[bytes, UUID]]:
+    ) -> tuple[dict[UUID, OrganizationFacts], dict[bytes, UUID]]:
         """Open a group's transaction: the version of the catalog and the test clock of each organization that isn't
         being changed right now, and the keys that are valid, with their organizations."""
         cursor = await self._connection.execute(
@@ -103,10 +110,10 @@ class Lane:
                 organizations=",".join(map(str, organizations)),
                 hashes=",".join(f"'\\x{key_hash.hex()}'" for key_hash in key_hashes),
                 now=now.isoformat(),
-            )
+            ).encode()
         )
         await _next(cursor)
-        facts = {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+        facts = {row[0]: OrganizationFacts(row[1], row[2]) for row in await cursor.fetchall()}
         await _next(cursor)
         return facts, dict(await cursor.fetchall())
 
@@ -132,27 +139,28 @@ class Lane:
         """Commit the group and count its arrivals. CommitUnknownError when nobody can tell whether that happened."""
         last = self._last + count
         try:
-            await self._connection.execute(f"UPDATE writer_lanes SET last = {last} WHERE lane = {self.number}; COMMIT")
-        except psycopg.OperationalError as error:
-            if self._connection.closed:
-                raise CommitUnknownError from error
-            raise
+            await self._connection.execute(
+                b"UPDATE writer_lanes SET last = %d WHERE lane = %d; COMMIT" % (last, self.number)
+            )
+        except psycopg.Error as error:
+            if self._connection.info.transaction_status == TransactionStatus.INERROR:
+                raise  # the server says that the transaction has failed
+            await self._connection.close()
+            raise CommitUnknownError from error
         self._last = last
 
     async def rollback(self) -> None:
-        """End the group's transaction without a trace; nothing to do on a broken connection."""
-        if not self._connection.closed and self._connection.info.transaction_status != TransactionStatus.IDLE:
+        """End the group's transaction without a trace, and the connection if it doesn't answer any more."""
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
             with contextlib.suppress(psycopg.Error):
                 await self._connection.execute("ROLLBACK")
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
+            await self._connection.close()
 
-    async def was_stored(self, key: str, seq: int, by: Lane, wait_seconds: float) -> bool | None:
-        """Whether the lost lane `by` stored the event in the end; None when its session still hasn't ended."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait_seconds
-        while await self._holds(by):
-            if loop.time() > until:
-                return None
-            await asyncio.sleep(0.05)
+    async def was_stored(self, key: str, seq: int, lost: Lane) -> bool | None:
+        """Whether a lost lane stored the event in the end; None as long as its session hasn't ended."""
+        if await self._holds(lost):
+            return None
         cursor = await self._connection.execute("SELECT 1 FROM events WHERE key = %s AND seq = %s", [key, seq])
         return await cursor.fetchone() is not None
 

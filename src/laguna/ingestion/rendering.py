@@ -109,7 +109,7 @@ def _escaped(text: bytes) -> bytes:
 class Rendered:
     """Events as objects and lines that lack only what their group gives them: arrival and time of receipt."""
 
-    __slots__ = ("lines", "objects")
+    __slots__ = ("lines", "objects", "version")
 
     def __init__(
         self,
@@ -122,6 +122,7 @@ class Rendered:
         """`now` stands in for absent timestamps; without it there must be none."""
         received = millisecond_text(unix_ms(now)) if now is not None else b""
         metrics = catalog.metrics
+        self.version = catalog.version
         self.lines: list[tuple[bytes, bytes]] = []
         self.objects: list[bytes] = []
         for event, key, stream in zip(events, keys, streams, strict=True):

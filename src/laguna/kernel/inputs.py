@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
@@ -17,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import PydanticCustomError, core_schema
 
 from laguna.kernel.catalogs import COUNTRIES, CURRENCIES, LOCALES, TIMEZONES
 from laguna.kernel.errors import Problems, invalid_json, missing_root, too_large
@@ -51,8 +52,23 @@ def _fail(code: str) -> PydanticCustomError:
     return PydanticCustomError("api", "{code}", {"code": code})  # pyright: ignore[reportArgumentType]
 
 
-def _scalar(read: Callable[[Any], Any]) -> BeforeValidator:
-    return BeforeValidator(lambda value: None if value is None else read(value))
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a scalar is read: metadata of an annotated field. `null` stays null, an error is an API code."""
+
+    read: Callable[[Any], Any]
+    json_schema: dict[str, Any] | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(schema) if self.json_schema is None else dict(self.json_schema)
+
+    def _read(self, value: Any) -> Any:
+        return None if value is None else self.read(value)
 
 
 def clean_text(value: Any) -> str:
@@ -155,22 +171,20 @@ def _member(allowed: frozenset[str], code: str, normalize: Callable[[str], str] 
     return read
 
 
-def one_of(*allowed: str, code: str = "value_is_invalid") -> Any:
-    """The type of a field with a closed list of values."""
-    return Annotated[
-        str | None, _scalar(_member(frozenset(allowed), code)), WithJsonSchema({"type": "string", "enum": [*allowed]})
-    ]
+def one_of(*allowed: str, code: str = "value_is_invalid") -> Read:
+    """A closed list of values."""
+    return Read(_member(frozenset(allowed), code), {"type": "string", "enum": [*allowed]})
 
 
-def integer(lowest: int = -INTEGER_MAX, highest: int = INTEGER_MAX) -> Any:
-    """The type of an integer field with bounds."""
-    return Annotated[int | None, _scalar(_integer(lowest, highest))]
+def integer(lowest: int = -INTEGER_MAX, highest: int = INTEGER_MAX) -> Read:
+    """An integer within bounds, given as a number or as text."""
+    return Read(_integer(lowest, highest))
 
 
-def decimal(lowest: int | None = None, highest: int | None = None) -> Any:
-    """The type of a decimal field, given as a number or as text."""
+def decimal(lowest: int | None = None, highest: int | None = None) -> Read:
+    """A decimal within bounds, given as a number or as text."""
     bounds = [None if bound is None else Decimal(bound) for bound in (lowest, highest)]
-    return Annotated[Decimal | None, _scalar(_decimal(*bounds)), WithJsonSchema({"type": ["number", "string"]})]
+    return Read(_decimal(*bounds), {"type": ["number", "string"]})
 
 
 def _timezone(value: Any) -> str | None:
@@ -183,18 +197,18 @@ def _timezone(value: Any) -> str | None:
     return text
 
 
-Text = Annotated[str | None, _scalar(_text(TEXT_MAX))]
-ShortText = Annotated[str | None, _scalar(_text(255))]
-Boolean = Annotated[bool | None, _scalar(_boolean)]
-Cents = integer(0)
-Days = integer(0, 100_000)
-InstantField = Annotated[datetime | None, _scalar(_instant)]
-IdField = Annotated[UUID | None, _scalar(_id)]
-CurrencyField = Annotated[str | None, _scalar(_member(CURRENCIES, "value_is_invalid", str.upper))]
-CountryField = Annotated[str | None, _scalar(_member(COUNTRIES, "not_a_valid_country_code", str.upper))]
-LocaleField = Annotated[str | None, _scalar(_member(LOCALES, "not_a_valid_language_code"))]
-TimezoneField = Annotated[str | None, _scalar(_timezone)]
-Texts = list[Annotated[str, BeforeValidator(_text(TEXT_MAX))]] | None
+Text = Annotated[str | None, Read(_text(TEXT_MAX))]
+ShortText = Annotated[str | None, Read(_text(255))]
+Boolean = Annotated[bool | None, Read(_boolean)]
+Cents = Annotated[int | None, integer(0)]
+Days = Annotated[int | None, integer(0, 100_000)]
+InstantField = Annotated[datetime | None, Read(_instant)]
+IdField = Annotated[UUID | None, Read(_id)]
+CurrencyField = Annotated[str | None, Read(_member(CURRENCIES, "value_is_invalid", str.upper))]
+CountryField = Annotated[str | None, Read(_member(COUNTRIES, "not_a_valid_country_code", str.upper))]
+LocaleField = Annotated[str | None, Read(_member(LOCALES, "not_a_valid_language_code"))]
+TimezoneField = Annotated[str | None, Read(_timezone)]
+Texts = list[Annotated[str, Read(_text(TEXT_MAX))]] | None
 # objects whose keys are the client's own; they are read where their rules are known
 FreeObject = dict[str, Any] | None
 

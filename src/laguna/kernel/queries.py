@@ -148,7 +148,7 @@ def page_meta(page: int, per_page: int, total: int) -> Meta:
 
 
 async def paginate(
-    session: AsyncSession, statement: Select[Any], query: Query, order: Sequence[ColumnElement[Any]]
+    session: AsyncSession, statement: Select[Any], query: Query, order: Sequence[Any]
 ) -> tuple[Sequence[Any], Meta]:
     """The rows of the page asked for, in `order`, and its meta. `statement` selects one entity or column."""
     total = await session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0

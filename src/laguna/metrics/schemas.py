@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
 from laguna.kernel.inputs import Boolean, Input, ShortText, Text, Texts, integer, one_of
@@ -33,12 +34,12 @@ class MetricInput(Input):
     name: ShortText = None
     code: ShortText = None
     description: Text = None
-    aggregation_type: one_of(*AGGREGATION_TYPES) = None
+    aggregation_type: Annotated[str | None, one_of(*AGGREGATION_TYPES)] = None
     field_name: ShortText = None
     recurring: Boolean = None
-    weighted_interval: one_of("seconds") = None
-    rounding_function: one_of("round", "ceil", "floor") = None
-    rounding_precision: integer(-PRECISION_MAX, PRECISION_MAX) = None
+    weighted_interval: Annotated[str | None, one_of("seconds")] = None
+    rounding_function: Annotated[str | None, one_of("round", "ceil", "floor")] = None
+    rounding_precision: Annotated[int | None, integer(-PRECISION_MAX, PRECISION_MAX)] = None
     expression: Text = None
     filters: list[MetricFilterInput] | None = None
 

@@ -143,7 +143,7 @@ async def _run(
     }
     connection = await connection_of(session)
     async with connection.cursor() as cursor:
-        await cursor.execute(statement, parameters)
+        await cursor.execute(statement.encode(), parameters)
         return await cursor.fetchall()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from laguna.catalog.schemas import PlanObject
@@ -19,7 +19,7 @@ class SubscriptionInput(Input):
     plan_code: ShortText = None
     external_id: ShortText = None
     name: ShortText = None
-    billing_time: one_of("calendar", "anniversary") = None
+    billing_time: Annotated[str | None, one_of("calendar", "anniversary")] = None
     subscription_at: InstantField = None
     ending_at: InstantField = None
     billing_entity_code: ShortText = None

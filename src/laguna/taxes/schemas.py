@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
 from laguna.kernel.inputs import Boolean, Input, ShortText, Text, decimal
@@ -13,7 +15,7 @@ from laguna.models import Tax
 class TaxInput(Input):
     name: ShortText = None
     code: ShortText = None
-    rate: decimal(0, 10_000) = None
+    rate: Annotated[Decimal | None, decimal(0, 10_000)] = None
     description: Text = None
     applied_to_organization: Boolean = None
 

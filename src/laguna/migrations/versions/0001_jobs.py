@@ -10,7 +10,9 @@ down_revision = None
 
 def upgrade() -> None:
     schema = Path(__file__).with_name("0001_procrastinate_3_10.sql").read_text()
-    op.get_bind().connection.driver_connection.execute(schema)
+    connection = op.get_bind().connection.driver_connection
+    assert connection is not None
+    connection.execute(schema)  # as a whole, which only the driver takes
     # what is pending for an organization, asked at every step of its test clock
     op.execute(
         """

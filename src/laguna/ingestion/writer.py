@@ -1,0 +1,280 @@
+"""Group commit: the events of all open requests are stored by one COPY in one transaction, and answered after it.
+
+While a group is being stored the next one gathers. What a request can be refused for alone was refused before; what
+only the database knows is found here and refuses only the requests it is true of: a key that is no longer valid, an
+event that is stored already. Nothing is acknowledged before its commit, and a commit whose outcome was lost with the
+connection is looked up before anything is repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from laguna.ingestion.decoding import Event
+from laguna.ingestion.hints import CATALOGS_KEPT, Catalog, Keys, Recent, Streams
+from laguna.ingestion.lane import CommitUnknownError, Lane, OrganizationFacts
+from laguna.ingestion.submission import Submission
+from laguna.kernel import clock
+from laguna.kernel.db import Database
+from laguna.kernel.errors import internal, unauthorized, unavailable
+
+log = structlog.get_logger()
+
+GROUP_ROWS_MAX = 10_000
+GROUP_BYTES_MAX = 16 * 2**20
+QUEUE_ROWS_MAX = 50_000
+QUEUE_BYTES_MAX = 128 * 2**20
+WAIT_SECONDS_MAX = 10.0  # a request that can't be stored for so long is told to come again
+PROBED_GROUPS = 100  # after a duplicate, so many groups are looked up before they are stored
+PAUSE_SECONDS = 0.02  # before what failed is tried again
+
+# a lost race; run again it finds the other's rows
+_REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+
+
+class Writer:
+    """The one of a process. `write` may be called from many requests at once; a task of its own stores the groups."""
+
+    def __init__(self, database: Database) -> None:
+        self.keys = Keys(database)
+        self._database_url = database.url
+        self._streams = Streams(database)
+        self._catalogs: Recent[UUID, Catalog] = Recent(CATALOGS_KEPT)
+        self._queue: deque[Submission] = deque()
+        self._locked: list[Submission] = []  # their organization is being changed; they go first next time
+        self._rows = 0
+        self._bytes = 0
+        self._wanted = asyncio.Event()
+        self._stopping = False
+        self._lane: Lane | None = None
+        self._probes = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Store what was accepted, accept nothing more."""
+        self._stopping = True
+        self._wanted.set()
+        if self._task is not None:
+            await self._task
+        if self._lane is not None:
+            await self._lane.close()
+
+    async def write(
+        self, organization_id: UUID, key_hash: bytes, events: Sequence[Event], *, batch: bool, size: int
+    ) -> bytes:
+        """Store the events, all or none; their objects as JSON, with commas between. Raises the API's errors.
+
+        `key_hash` belongs to a key that was valid a while ago: it is looked at again. `size` of the request in bytes.
+        """
+        if self._stopping or self._rows >= QUEUE_ROWS_MAX or self._bytes >= QUEUE_BYTES_MAX:
+            raise unavailable()
+        self._rows += len(events)
+        self._bytes += size
+        try:
+            streams = await self._streams.of(organization_id, events)
+            deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
+            submission = Submission(
+                organization_id, key_hash, events, streams, batch=batch, size=size, deadline=deadline
+            )
+            catalog = self._catalogs.get(organization_id)
+            if catalog is not None:
+                submission.prepare(catalog)
+            if self._stopping:
+                raise unavailable()
+            self._queue.append(submission)
+            self._wanted.set()
+            return await submission.done
+        finally:
+            self._rows -= len(events)
+            self._bytes -= size
+
+    async def _run(self) -> None:
+        while self._queue or self._locked or not self._stopping:
+            group = self._take()
+            if not group:
+                self._wanted.clear()
+                await self._wanted.wait()
+                continue
+            try:
+                await self._store(group)
+            except Exception:
+                log.exception("a group of events could not be stored")
+                for submission in group:
+                    submission.fail(internal())
+            if self._locked and not self._queue:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _take(self) -> list[Submission]:
+        """The next group, in the order of arrival. Of requests that share an event the later waits for the next
+        group: only then it is known whether the earlier one was stored."""
+        self._queue.extendleft(reversed(self._locked))
+        self._locked.clear()
+        group: list[Submission] = []
+        later: list[Submission] = []
+        seen: set[str] = set()
+        rows = size = 0
+        while self._queue and rows < GROUP_ROWS_MAX and size < GROUP_BYTES_MAX:
+            submission = self._queue.popleft()
+            if seen.isdisjoint(submission.keys):
+                seen.update(submission.keys)
+                group.append(submission)
+                rows += len(submission.events)
+                size += submission.size
+            else:
+                later.append(submission)
+                self._probes = PROBED_GROUPS
+        self._queue.extendleft(reversed(later))
+        return group
+
+    async def _store(self, group: Sequence[Submission]) -> None:
+        """Try until each request of the group is stored, refused, set aside or out of time."""
+        while group := self._in_time(group):
+            try:
+                if self._lane is None:
+                    self._lane = await Lane.open(self._database_url)
+                await self._attempt(self._lane, group)
+            except _REPEATABLE:
+                self._probes = PROBED_GROUPS
+                await self._recover()
+            except psycopg.OperationalError as error:
+                log.warning("the database can't store events now", error=str(error).strip())
+                await self._recover()
+                await asyncio.sleep(PAUSE_SECONDS)
+            except psycopg.Error as error:
+                await self._recover()
+                if len(group) == 1:
+                    log.error("a request can't be stored", error=str(error).strip())
+                    group[0].fail(internal())
+                else:  # the others need not suffer
+                    middle = len(group) // 2
+                    await self._store(group[:middle])
+                    group = group[middle:]
+
+    def _in_time(self, group: Sequence[Submission]) -> list[Submission]:
+        """The requests still to be stored; those that waited too long are told to come again."""
+        now = asyncio.get_running_loop().time()
+        for submission in group:
+            if submission.deadline < now:
+                submission.fail(unavailable())
+        return [submission for submission in group if not submission.done.done() and submission not in self._locked]
+
+    async def _recover(self) -> None:
+        """Leave no transaction open; let go of a broken connection."""
+        if self._lane is not None:
+            await self._lane.rollback()
+            if self._lane.broken:
+                await self._lane.close()
+                self._lane = None
+
+    async def _attempt(self, lane: Lane, group: Sequence[Submission]) -> None:
+        """One transaction for those of the group that can be stored; afterwards they are answered."""
+        present = clock.system_now()
+        facts, valid = await lane.begin(
+            {submission.organization_id for submission in group}, {submission.key_hash for submission in group}, present
+        )
+        group = [submission for submission in group if self._may_be_stored(submission, facts, valid)]
+        group = await self._without_duplicates(lane, group)
+        if not group:
+            await lane.rollback()
+            return
+        catalogs = await self._current_catalogs(lane, group, facts)
+        received = {key: clock.now(fact.test_clock) for key, fact in facts.items()}
+        first_seq = seq = lane.next_seq
+        lines: list[bytes] = []
+        for submission in group:
+            organization_id = submission.organization_id
+            lines += submission.lines(catalogs[organization_id], received[organization_id], seq)
+            seq += len(submission.events)
+        lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
+        await lane.copy(lines)
+        try:
+            await lane.commit(len(lines))
+        except CommitUnknownError:
+            await self._settle(lane, group, first_seq)
+            return
+        for submission in group:
+            submission.succeed()
+
+    def _may_be_stored(
+        self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]
+    ) -> bool:
+        """Refuses a key that is no longer valid; sets aside what must wait for a change of its organization."""
+        if valid.get(submission.key_hash) != submission.organization_id:
+            self.keys.forget(submission.key_hash)
+            submission.fail(unauthorized())
+            return False
+        if submission.organization_id not in facts:
+            self._locked.append(submission)
+            return False
+        return True
+
+    async def _without_duplicates(self, lane: Lane, group: list[Submission]) -> list[Submission]:
+        """Looks up what is doubtful, and refuses the requests with an event that is there already."""
+        doubtful = group if self._probes else [submission for submission in group if submission.repeated]
+        self._probes = max(0, self._probes - 1)
+        if not doubtful:
+            return group
+        stored = await lane.stored([key for submission in doubtful for key in submission.keys])
+        for submission in doubtful:
+            found = [index for index, key in enumerate(submission.keys) if key in stored]
+            if found:
+                self._probes = PROBED_GROUPS
+            if any(stored[submission.keys[index]] != submission.identity(index) for index in found):
+                log.critical("two events have one key", key=submission.keys[found[0]])
+                submission.fail(internal())
+            elif found or submission.repeated:
+                submission.refuse_duplicates({*found, *submission.repeated})
+        return [submission for submission in group if not submission.done.done()]
+
+    async def _current_catalogs(
+        self, lane: Lane, group: Sequence[Submission], facts: Mapping[UUID, OrganizationFacts]
+    ) -> dict[UUID, Catalog]:
+        """The metrics as they are in this transaction, read again where they changed."""
+        catalogs: dict[UUID, Catalog] = {}
+        changed: dict[UUID, int] = {}
+        for organization_id in {submission.organization_id for submission in group}:
+            version = facts[organization_id].catalog_version
+            catalog = self._catalogs.get(organization_id)
+            if catalog is None or catalog.version != version:
+                changed[organization_id] = version
+            else:
+                catalogs[organization_id] = catalog
+        if changed:
+            for organization_id, catalog in (await lane.catalogs(changed)).items():
+                self._catalogs.put(organization_id, catalog)
+                catalogs[organization_id] = catalog
+        return catalogs
+
+    async def _settle(self, lost: Lane, group: Sequence[Submission], first_seq: int) -> None:
+        """Find out whether a commit whose answer was lost took place, and answer if it did.
+
+        Else the group is as if it had never been tried. Who still doesn't know in time says so, by a 503.
+        """
+        log.warning("the connection broke during a commit; looking whether it took place", lane=lost.number)
+        key = group[0].keys[0]
+        await self._recover()
+        while self._in_time(group):
+            try:
+                if self._lane is None:
+                    self._lane = await Lane.open(self._database_url)
+                stored = await self._lane.was_stored(key, first_seq, lost)
+            except psycopg.OperationalError:
+                await self._recover()
+                stored = None
+            if stored is None:
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if stored:
+                for submission in group:
+                    submission.succeed()
+            return
