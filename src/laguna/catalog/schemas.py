@@ -20,7 +20,7 @@ from laguna.kernel.inputs import (
     decimal,
     one_of,
 )
-from laguna.kernel.outputs import DecimalNumber, Instant, Output
+from laguna.kernel.outputs import DecimalNumber, Instant, JsonObject, Output
 from laguna.models import Charge, Plan
 from laguna.pricing.models import KNOWN_CHARGE_MODELS
 from laguna.taxes.schemas import TaxObject
@@ -82,7 +82,7 @@ class ChargeObject(Output):
     prorated: bool
     min_amount_cents: int
     accepts_target_wallet: bool
-    properties: dict[str, Any]
+    properties: JsonObject
     applied_pricing_unit: None = None
     filters: list[Output]
     taxes: list[TaxObject]

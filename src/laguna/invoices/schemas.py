@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from laguna.customers.schemas import CustomerObject
-from laguna.kernel.outputs import DecimalNumber, DecimalText, Instant, InstantMs, Output
+from laguna.kernel.outputs import DecimalNumber, DecimalText, Instant, InstantMs, JsonObject, Output
 from laguna.subscriptions.schemas import SubscriptionObject
 
 INVOICE_TYPES = ("subscription", "add_on", "credit", "one_off", "progressive_billing", "advance_charges")
@@ -92,7 +91,7 @@ class FeeObject(Output):
     event_transaction_id: str | None = None
     from_date: Instant | None
     to_date: Instant | None
-    amount_details: dict[str, Any]
+    amount_details: JsonObject
     self_billed: bool
     pricing_unit_details: None = None
     presentation_breakdowns: list[Output]

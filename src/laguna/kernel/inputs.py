@@ -213,16 +213,18 @@ Texts = list[Annotated[str, Read(_text(TEXT_MAX))]] | None
 FreeObject = dict[str, Any] | None
 
 
-def _kind(annotation: Any) -> tuple[Literal["scalar", "object", "array"], type[Input] | None]:
-    """Whether a field holds a scalar, an object or an array, and the input model inside, if any."""
+Shape = Literal["scalar", "object", "array"]
+
+
+def _shape(annotation: Any) -> tuple[Shape, Any]:
+    """Whether a field holds a scalar, an object or an array, and what is inside: a model, or an item's annotation."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _kind(get_args(annotation)[0])
+        return _shape(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
-        return _kind(next(arg for arg in get_args(annotation) if arg is not type(None)))
+        return _shape(next(arg for arg in get_args(annotation) if arg is not type(None)))
     if origin is list:
-        _, model = _kind(get_args(annotation)[0])
-        return "array", model
+        return "array", get_args(annotation)[0]
     if origin is dict:
         return "object", None
     if isinstance(annotation, type) and issubclass(annotation, Input):
@@ -230,28 +232,28 @@ def _kind(annotation: Any) -> tuple[Literal["scalar", "object", "array"], type[I
     return "scalar", None
 
 
+_ABSENT = object()
+
+
+def _reduced(annotation: Any, value: Any) -> Any:
+    """`value` as far as it has the shape of `annotation`, else `_ABSENT`; null is a value only of a scalar."""
+    shape, inner = _shape(annotation)
+    if shape == "scalar":
+        return _ABSENT if isinstance(value, (dict, list)) else value
+    if shape == "object":
+        if not isinstance(value, dict):
+            return _ABSENT
+        return shaped(inner, cast(dict[str, Any], value)) if inner else value
+    if not isinstance(value, list):
+        return _ABSENT
+    items = (_reduced(inner, item) for item in cast(list[Any], value))
+    return [item for item in items if item is not _ABSENT and item is not None]
+
+
 def shaped(model: type[Input], raw: Mapping[str, Any]) -> dict[str, Any]:
     """`raw` without what `model` does not know, and without values of the wrong shape (spec 0 §3)."""
-    result: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        if name not in raw:
-            continue
-        value = raw[name]
-        kind, inner = _kind(field.annotation)
-        if kind == "scalar":
-            if not isinstance(value, (dict, list)):
-                result[name] = value
-        elif kind == "object":
-            if isinstance(value, dict):
-                result[name] = shaped(inner, cast(dict[str, Any], value)) if inner else value
-        elif isinstance(value, list):
-            items = cast(list[Any], value)
-            if inner is not None:
-                items = [shaped(inner, cast(dict[str, Any], item)) for item in items if isinstance(item, dict)]
-            else:
-                items = [item for item in items if item is not None and not isinstance(item, (dict, list))]
-            result[name] = items
-    return result
+    reduced = {name: _reduced(field.annotation, raw[name]) for name, field in model.model_fields.items() if name in raw}
+    return {name: value for name, value in reduced.items() if value is not _ABSENT}
 
 
 def _drop(raw: Any, path: tuple[int | str, ...]) -> None:

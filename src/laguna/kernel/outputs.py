@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Response
@@ -30,6 +30,22 @@ InstantMs = Annotated[datetime, PlainSerializer(instant_ms_text, return_type=str
 DecimalText = Annotated[Decimal, PlainSerializer(decimal_text, return_type=str)]
 # A rate of at most a few decimals: its float prints the very digits, and no arithmetic follows.
 DecimalNumber = Annotated[Decimal, PlainSerializer(float, return_type=float)]
+
+
+def _json_value(value: Any) -> Any:
+    """A stored JSON value with its decimals as numbers; one that no float holds exactly is written as text."""
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if Decimal(repr(number)) == value else decimal_text(value)
+    if isinstance(value, dict):
+        return {key: _json_value(item) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_json_value(item) for item in cast(list[Any], value)]
+    return value
+
+
+# What a JSON column holds: tier bounds, for example, are JSON numbers with decimals
+JsonObject = Annotated[dict[str, Any], PlainSerializer(_json_value)]
 
 
 class Output(BaseModel):

@@ -1,0 +1,28 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine."""
+
+
+@app.command()
+def ingest(
+    events: Annotated[int, typer.Option(min=1_000, help="Events sent in each run.")] = 100_000,
+    runs: Annotated[int, typer.Option(min=1, help="Measured runs, after one to warm up.")] = 3,
+    connections: Annotated[int, typer.Option(min=1, max=256, help="Connections, each with one request open.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, max=100, help="Events in a request.")] = 100,
+) -> None:
+    """Events stored over HTTP, against a plain COPY of the same rows into an identical table."""
+    from laguna.bench.ingest import measure
+
+    ratio = measure(events, runs, connections, batch, typer.echo)
+    typer.echo(f"median ratio {ratio:.2f}")

@@ -1,0 +1,85 @@
+"""A server of the benchmark's own: a database that goes away afterwards, an organization, and `laguna serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from laguna.accounts.bootstrap import first_organization
+from laguna.kernel.embedded import EmbeddedPostgres
+from laguna.kernel.launch import command
+from laguna.kernel.migrations import upgrade
+from laguna.settings import settings
+from laguna.supervisor import claim_port
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class BenchServer:
+    """Where it listens, the key of its organization, and its database."""
+
+    port: int
+    key: str
+    database_url: str
+
+
+@contextlib.contextmanager
+def bench_server() -> Iterator[BenchServer]:
+    """A fresh database on the server of DATABASE_URL, or an embedded one in a temporary folder, and an API on it."""
+    with _database() as url:
+        upgrade(url)
+        key = first_organization(url)
+        assert key is not None, "a fresh database has no organization"
+        port = claim_port("127.0.0.1", 0)
+        environment = {**os.environ, "DATABASE_URL": url, "LAGUNA_WORKERS": "1", "LAGUNA_LOG_LEVEL": "warning"}
+        program = command([sys.executable, "-m", "laguna", "serve", "--host", "127.0.0.1", "--port", str(port)])
+        process = subprocess.Popen(program, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
+        try:
+            _wait_until_ready(process, port)
+            yield BenchServer(port, key, url)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    given = settings().database_url
+    if given is None:
+        with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as postgres:
+            yield postgres.url
+        return
+    name = f"laguna_bench_{secrets.token_hex(6)}"
+    with psycopg.connect(given, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        yield urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(given, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError("the server did not start")
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the server does not answer")

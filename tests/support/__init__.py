@@ -1,0 +1,1 @@
+"""What tests share: one PostgreSQL and one server per run and worker, and a client that speaks to it."""
