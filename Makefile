@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: up test check
+.PHONY: up test check demo
 .DELETE_ON_ERROR:
 
 up: $(VENV)/runtime.stamp  ## start Laguna on http://127.0.0.1:3000, its data in ./data
@@ -12,6 +12,9 @@ up: $(VENV)/runtime.stamp  ## start Laguna on http://127.0.0.1:3000, its data in
 
 test: $(VENV)/dev.stamp  ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+demo: $(VENV)/dev.stamp  ## bill the flights of a year, see README.md
+	$(BIN)/laguna demo
 
 check: $(VENV)/dev.stamp  ## style, types, layers
 	$(BIN)/ruff check

@@ -14,7 +14,7 @@ from laguna.accounts.service import entity_by_code
 from laguna.billing.invoicing import Billable, Order, make_invoices
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import next_billing_at
-from laguna.catalog.service import find_plan
+from laguna.catalog.service import Lock, find_plan
 from laguna.customers.service import create_customer, find_by_external_id
 from laguna.kernel import timers
 from laguna.kernel.context import Context
@@ -54,7 +54,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     assert data.external_customer_id
     assert data.plan_code
     assert data.external_id
-    plan = await find_plan(context, data.plan_code, lock=True)
+    plan = await find_plan(context, data.plan_code, Lock.USE)
     if plan.pending_deletion:
         raise not_found("plan")
     entity = await _issuing_entity(context, data)

@@ -42,13 +42,13 @@ async def show_plan(context: Scoped, code: str) -> Response:
 
 @update_route(router, "/plans/{code:rest}", response_model=PlanReply, openapi_extra=body_of("plan", PlanInput))
 async def update_plan(request: Request, context: Scoped, code: str) -> Response:
-    plan = await service.find_plan(context, code, lock=True)
+    plan = await service.find_plan(context, code, service.Lock.EDIT)
     data, problems = await read(request, "plan", PlanInput)
     return await _answer(context, await service.update_plan(context, plan, data, problems))
 
 
 @router.delete("/plans/{code:rest}", response_model=PlanReply)
 async def delete_plan(context: Scoped, code: str) -> Response:
-    plan = await service.find_plan(context, code, lock=True)
+    plan = await service.find_plan(context, code, service.Lock.EDIT)
     await service.delete_plan(context, plan)
     return await _answer(context, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -42,14 +43,19 @@ FROZEN_IN_USE = frozenset({"code", "interval", "pay_in_advance", "amount_currenc
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 100, 255
 
 
-def _parents(context: Context) -> Any:
-    return living(context, Plan).where(Plan.parent_id.is_(None))
+class Lock(Enum):
+    """How a plan is held until the end of the transaction."""
+
+    USE = "use"  # by those who subscribe to it: it can't be edited meanwhile
+    EDIT = "edit"
 
 
-async def find_plan(context: Context, code: str, *, lock: bool = False) -> Plan:
-    """The plan with this code, 404 without; `lock` keeps others from subscribing to it meanwhile."""
-    query = _parents(context).where(Plan.code == code)
-    plan = (await context.session.scalars(query.with_for_update() if lock else query)).one_or_none()
+async def find_plan(context: Context, code: str, lock: Lock | None = None) -> Plan:
+    """The plan with this code, 404 without."""
+    query = living(context, Plan, code=code).where(Plan.parent_id.is_(None))
+    if lock is not None:
+        query = query.with_for_update(read=lock is Lock.USE)
+    plan = (await context.session.scalars(query)).one_or_none()
     if plan is None:
         raise not_found("plan")
     return plan
