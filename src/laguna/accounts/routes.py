@@ -11,22 +11,26 @@ from laguna.accounts.schemas import (
     OrganizationReply,
     billing_entity_detail,
     billing_entity_object,
-    organization_detail,
     organization_object,
 )
 from laguna.kernel.http import Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply
 from laguna.kernel.rows import living
-from laguna.models import BillingEntity, BillingEntityTax
+from laguna.models import BillingEntity, BillingEntityTax, Organization
 from laguna.taxes.service import tax_objects
 
 router = api_router("organizations")
 
 
+async def _answer(context: Scoped, organization: Organization, entity: BillingEntity) -> Response:
+    taxes = await tax_objects(context, BillingEntityTax, [entity.id])
+    return reply("organization", organization_object(organization, entity, taxes[entity.id]))
+
+
 @router.get("/organizations", response_model=OrganizationReply)
 async def show_organization(context: Scoped) -> Response:
-    return reply("organization", organization_object(*await service.own_organization(context)))
+    return await _answer(context, *await service.own_organization(context))
 
 
 @update_route(
@@ -37,9 +41,7 @@ async def show_organization(context: Scoped) -> Response:
 )
 async def update_organization(request: Request, context: Scoped) -> Response:
     data, problems = await read(request, "organization", OrganizationInput)
-    organization, entity = await service.update_organization(context, data, problems)
-    taxes = await tax_objects(context, BillingEntityTax, [entity.id])
-    return reply("organization", organization_detail(organization, entity, taxes[entity.id]))
+    return await _answer(context, *await service.update_organization(context, data, problems))
 
 
 @router.get("/billing_entities")

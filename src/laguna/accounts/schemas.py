@@ -98,11 +98,6 @@ class OrganizationObject(Output):
     finalize_zero_amount_invoice: bool
     events_store: str
     billing_configuration: OrganizationBillingConfiguration
-
-
-class OrganizationDetail(OrganizationObject):
-    """What an update answers: with the default taxes."""
-
     taxes: list[TaxObject]
 
 
@@ -110,49 +105,43 @@ class OrganizationReply(Output):
     organization: OrganizationObject
 
 
-def _organization_fields(organization: Organization, entity: BillingEntity) -> dict[str, Any]:
+def organization_object(
+    organization: Organization, entity: BillingEntity, taxes: Sequence[TaxObject]
+) -> OrganizationObject:
+    """The organization as the API shows it: a view of its default billing entity."""
     per_entity = entity.document_numbering == "per_billing_entity"
-    return {
-        "lago_id": organization.id,
-        "name": organization.name,
-        "slug": organization.slug,
-        "created_at": organization.created_at,
-        "webhook_url": None,
-        "webhook_urls": [],
-        "country": entity.country,
-        "default_currency": entity.default_currency,
-        "address_line1": entity.address_line1,
-        "address_line2": entity.address_line2,
-        "state": entity.state,
-        "zipcode": entity.zipcode,
-        "email": entity.email,
-        "city": entity.city,
-        "legal_name": entity.legal_name,
-        "legal_number": entity.legal_number,
-        "document_numbering": "per_organization" if per_entity else "per_customer",
-        "document_number_prefix": entity.document_number_prefix,
-        "net_payment_term": entity.net_payment_term,
-        "tax_identification_number": entity.tax_identification_number,
-        "timezone": entity.timezone,
-        "email_settings": entity.email_settings,
-        "finalize_zero_amount_invoice": entity.finalize_zero_amount_invoice,
-        "events_store": "postgres",
-        "billing_configuration": OrganizationBillingConfiguration(
+    return OrganizationObject(
+        lago_id=organization.id,
+        name=organization.name,
+        slug=organization.slug,
+        created_at=organization.created_at,
+        webhook_url=None,
+        webhook_urls=[],
+        country=entity.country,
+        default_currency=entity.default_currency,
+        address_line1=entity.address_line1,
+        address_line2=entity.address_line2,
+        state=entity.state,
+        zipcode=entity.zipcode,
+        email=entity.email,
+        city=entity.city,
+        legal_name=entity.legal_name,
+        legal_number=entity.legal_number,
+        document_numbering="per_organization" if per_entity else "per_customer",
+        document_number_prefix=entity.document_number_prefix,
+        net_payment_term=entity.net_payment_term,
+        tax_identification_number=entity.tax_identification_number,
+        timezone=entity.timezone,
+        email_settings=entity.email_settings,
+        finalize_zero_amount_invoice=entity.finalize_zero_amount_invoice,
+        events_store="postgres",
+        billing_configuration=OrganizationBillingConfiguration(
             invoice_footer=entity.invoice_footer,
             invoice_grace_period=entity.invoice_grace_period,
             document_locale=entity.document_locale,
         ),
-    }
-
-
-def organization_object(organization: Organization, entity: BillingEntity) -> OrganizationObject:
-    return OrganizationObject(**_organization_fields(organization, entity))
-
-
-def organization_detail(
-    organization: Organization, entity: BillingEntity, taxes: Sequence[TaxObject]
-) -> OrganizationDetail:
-    return OrganizationDetail(**_organization_fields(organization, entity), taxes=list(taxes))
+        taxes=list(taxes),
+    )
 
 
 class BillingEntityObject(Output):
