@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | keys | config`."""
+"""The command line: `laguna up | serve | work | migrate | keys | config | demo`."""
 
 from __future__ import annotations
 
@@ -105,6 +105,36 @@ def config() -> None:
     if not console.is_terminal:
         console.width = 160  # a file or a pipe has no width to keep to
     console.print(table)
+
+
+@app.command()
+def demo(
+    url: Annotated[str | None, typer.Option(help="A running Laguna; without it, one is started for the while.")] = None,
+    admin_key: Annotated[
+        str | None,
+        typer.Option(help="The key of its operator API.", envvar="LAGUNA_ADMIN_API_KEY", show_envvar=True),
+    ] = None,
+    carriers: Annotated[
+        int | None, typer.Option(min=1, help="Only so many carriers, of the smaller ones.", show_default="all")
+    ] = None,
+    months: Annotated[int, typer.Option(min=1, max=12, help="Only so many months, from January on.")] = 12,
+    connections: Annotated[int, typer.Option(min=1, max=64, help="Connections that send events.")] = 8,
+) -> None:
+    """Bill real data: every flight from New York City in 2013, month by month, each invoice checked."""
+    from laguna.demo.flights import DataError
+    from laguna.demo.run import Options, run
+    from laguna.demo.server import Server, ServerError
+    from laguna.demo.show import console
+
+    if url and not admin_key:
+        raise StartError("--url needs --admin-key, the LAGUNA_ADMIN_API_KEY of that server.")
+    server = Server(url, admin_key) if url and admin_key else None
+    try:
+        agrees = run(Options(carriers, months, connections, server), console())
+    except (DataError, ServerError) as error:
+        raise StartError(str(error)) from error
+    if not agrees:
+        sys.exit(1)
 
 
 @keys.command("create")

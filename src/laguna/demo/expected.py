@@ -6,10 +6,9 @@ them (the events carry the UTC hour instead), and priced with plain decimals. On
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from laguna.demo.flights import Row
@@ -27,8 +26,6 @@ from laguna.demo.tariff import (
 
 BASE_FEE = "base_fee"  # the line of the subscription itself, beside those of the products
 START = 0  # the "month" of the invoice that a prepaying carrier gets on 1 January
-
-_EXACT = decimal.Context(prec=60)
 
 
 @dataclass(slots=True)
@@ -131,12 +128,17 @@ def invoice(lines: Mapping[str, Line]) -> Figures:
         Decimal(0),
     )
     taxes_cents = rounded(taxes)
-    return Figures({code: line for code, line in lines.items() if line.units or line.amount_cents}, fees, taxes_cents, fees + taxes_cents)
+    return Figures(
+        lines={code: line for code, line in lines.items() if line.units or line.amount_cents},
+        fees_cents=fees,
+        taxes_cents=taxes_cents,
+        total_cents=fees + taxes_cents,
+    )
 
 
 def standard(units: Decimal, properties: Mapping[str, Any]) -> Decimal:
     """Every unit at the same price: 380 x 0.4375 = 166.25."""
-    return _EXACT.multiply(units, Decimal(properties["amount"]))
+    return units * Decimal(properties["amount"])
 
 
 def graduated(units: Decimal, properties: Mapping[str, Any]) -> Decimal:
@@ -158,9 +160,7 @@ def graduated(units: Decimal, properties: Mapping[str, Any]) -> Decimal:
 def package(units: Decimal, properties: Mapping[str, Any]) -> Decimal:
     """Whole packages of what is beyond the free units; one that is begun is due: 12 beyond 5 in tens at 100 are 100."""
     paid = units - properties["free_units"]
-    packages = -(-paid // properties["package_size"]) if paid > 0 else Decimal(0)
-    if paid > 0 and packages * properties["package_size"] < paid:
-        packages += 1
+    packages = (paid / properties["package_size"]).to_integral_value(ROUND_CEILING) if paid > 0 else Decimal(0)
     return packages * Decimal(properties["amount"])
 
 

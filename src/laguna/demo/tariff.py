@@ -95,7 +95,7 @@ PRODUCTS = (
     ),
     Product(
         code=NIGHT,
-        name="Longest air time of a night flight, in minutes",
+        name="Longest night flight, in minutes",
         aggregation_type="max_agg",
         field_name="air_time",
         charge_model="standard",
