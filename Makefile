@@ -1,8 +1,9 @@
-# Needs Python 3.11 with pip and venv, nothing else. Everything is installed in .venv, from the locks, hashes checked.
+# Needs Python 3.11 and pip, nothing else. Everything is installed in .venv, from the locks, hashes checked.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The pip of PYTHON works on the environment, which has none of its own: not every Python comes with what makes one.
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
 .PHONY: up test check demo
 .DELETE_ON_ERROR:
@@ -22,14 +23,16 @@ check: $(VENV)/dev.stamp  ## style, types, layers
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-$(BIN)/pip:
-	$(PYTHON) -m venv --clear $(VENV)
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Laguna needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear --without-pip $(VENV)
 
 $(VENV)/runtime.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock
 
-$(VENV)/runtime.stamp $(VENV)/dev.stamp: pyproject.toml | $(BIN)/pip
+$(VENV)/runtime.stamp $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	@echo "Installing $(filter %.lock,$^) in $(VENV) ..."
-	$(PIP) install --require-hashes -r $(filter %.lock,$^)
+	$(PIP) install --require-hashes -r requirements-build.lock
+	$(PIP) install --no-build-isolation --require-hashes -r $(filter %.lock,$^)
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@

@@ -5,21 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pytest
-from support.client import Client, new_organization
+
+from support.client import START, Client, Sandbox, new_organization
 from support.database import Databases, shared_postgres
 from support.server import Server, running_server
-
-START = "2024-01-01T00:00:00Z"
-
-
-class Sandbox(Protocol):
-    """Makes a fresh organization with a test clock at `now`; more arguments are attributes of the organization."""
-
-    def __call__(self, now: str = START, **attributes: Any) -> Client: ...
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +60,7 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def sandbox(server: Server, http: httpx.Client, request: pytest.FixtureRequest) -> Sandbox:
-    """`sandbox(now="2024-01-01T00:00:00Z", net_payment_term=30)`: a client of a fresh organization with a test clock."""
+    """`sandbox(now="2024-01-01T00:00:00Z", net_payment_term=30)`: a fresh organization with a test clock."""
 
     def make(now: str = START, **attributes: Any) -> Client:
         client = new_organization(server, http, request.node.name[:100], now)

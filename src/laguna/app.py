@@ -14,10 +14,8 @@ from laguna.accounts.auth import open_context
 from laguna.kernel.db import Database
 from laguna.kernel.http import RawPath, RequestLog, install_error_handlers, install_schemas
 from laguna.kernel.logs import configure_logs
-from laguna.kernel.outputs import error_response, json_response
+from laguna.kernel.outputs import error_response, json_response, to_json
 from laguna.settings import Settings, settings
-
-GITHUB_URL = "https://github.com/laguna-billing/laguna"
 
 
 def create_app(configuration: Settings | None = None) -> FastAPI:
@@ -38,6 +36,7 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
     app.state.open_context = open_context
     admin_key = configuration.admin_api_key
     app.state.admin_api_key = admin_key.get_secret_value() if admin_key else None
+    app.state.public_url = configuration.reachable_url
     app.state.max_body_bytes = configuration.max_body_bytes
 
     @app.get("/health", tags=["server"])
@@ -47,11 +46,9 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
             async with app.state.database.session() as session:
                 await session.execute(text("SELECT 1"))
         except Exception as error:
-            body = {"version": app.version, "github_url": GITHUB_URL, "message": "Unhealthy"}
-            return error_response(500, {**body, "details": type(error).__name__})
-        return json_response(
-            b'{"version":"%s","github_url":"%s","message":"Success"}' % (app.version.encode(), GITHUB_URL.encode())
-        )
+            body = {"version": app.version, "github_url": None, "message": "Unhealthy", "details": type(error).__name__}
+            return error_response(500, body)
+        return json_response(to_json({"version": app.version, "github_url": None, "message": "Success"}))
 
     for router in modules.ROUTERS:
         app.include_router(router)

@@ -47,7 +47,11 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 
 
 @app.command()
-def serve(host: Host = None, port: Port = None) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    reserved: Annotated[bool, typer.Option(hidden=True, help="The port is held by `laguna up`.")] = False,
+) -> None:
     """Start the API alone, on the database of DATABASE_URL."""
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.log import LogLevels
@@ -58,7 +62,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     server = Server(
         "laguna.app:create_app",
         address=current.host,
-        port=claim_port(current.host, current.port),
+        port=current.port if reserved else claim_port(current.host, current.port),
         interface=Interfaces.ASGI,
         workers=current.workers,
         loop=Loops.uvloop,

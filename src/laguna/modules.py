@@ -21,6 +21,7 @@ from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
 from laguna.subscriptions import routes as subscriptions_routes
 from laguna.taxes import routes as taxes_routes
+from laguna.webhooks.sender import Sender
 
 ROUTERS: tuple[APIRouter, ...] = (
     ingestion_routes.router,  # first: the most frequent requests
@@ -35,6 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     subscriptions_routes.router,
     billing_routes.router,
     invoices_routes.router,
+    # webhooks_routes.router,
 )
 JOBS = (backfill.fill_event_values,)
 TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that the routes' modules register
@@ -46,7 +48,15 @@ async def running(app: FastAPI, configuration: Settings) -> AsyncGenerator[None]
     app.state.max_batch_events = configuration.max_batch_events
     app.state.writer = writer = Writer(app.state.database)
     writer.start()
+    sender = Sender(
+        app.state.database,
+        configuration.reachable_url,
+        timeout_seconds=configuration.webhook_timeout_seconds,
+        allow_private=configuration.webhook_allow_private,
+    )
+    sender.start()
     try:
         yield
     finally:
         await writer.stop()
+        await sender.stop()

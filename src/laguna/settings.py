@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     port: int = Field(
         default=3000, ge=0, le=65535, description="The port the API listens on; 0 lets `laguna up` choose a free one."
     )
+    public_url: str | None = Field(
+        default=None,
+        description="The URL by which others reach this server, without /api/v1. Absent: http://host:port.",
+    )
     admin_api_key: SecretStr | None = Field(
         default=None, description="The key of the operator API (POST /admin/organizations). Absent: there is none."
     )
@@ -42,6 +46,12 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=20, ge=2, le=1000, description="Database connections of each process, at most.")
     max_body_bytes: int = Field(default=5_242_880, ge=1024, description="The longest request body, in bytes.")
     max_batch_events: int = Field(default=100, ge=1, le=10_000, description="Events in one request, at most.")
+    webhook_timeout_seconds: float = Field(
+        default=30, gt=0, le=300, description="How long a webhook endpoint may take to connect, to read, to answer."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Whether webhooks may go to private addresses: localhost, 10.x, 192.168.x and so on."
+    )
     stop_seconds: int = Field(
         default=30, ge=1, le=3600, description="How long requests and jobs in flight may take to finish at a stop."
     )
@@ -51,6 +61,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severity that is logged: debug, info, warning or error."
     )
+
+    @property
+    def reachable_url(self) -> str:
+        """What links and signatures name as this server: `public_url`, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @field_validator("database_url")
     @classmethod

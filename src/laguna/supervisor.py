@@ -65,6 +65,17 @@ def claim_port(host: str, port: int) -> int:
         raise StartError(f"Can't listen on {host}:{port}: {reason}. Choose another with --port or --host.") from error
 
 
+def reserve_port(host: str, port: int) -> socket.socket:
+    """A port nobody else can take before the API does: bound, never listened on, shared with our own processes only."""
+    free = claim_port(host, port)
+    family, kind, protocol, _, address = socket.getaddrinfo(host, free, type=socket.SOCK_STREAM)[0]
+    reservation = socket.socket(family, kind, protocol)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reservation.bind(address)
+    return reservation
+
+
 class Signals:
     """SIGINT, SIGTERM and SIGHUP: noted, and raised as KeyboardInterrupt only where waiting may be cut short."""
 
@@ -164,6 +175,7 @@ class Supervisor:
         self._settings = settings
         self._signals = Signals()
         self._postgres: EmbeddedPostgres | None = None
+        self._reservation: socket.socket | None = None
         self._postgres_retry_at = 0.0
         self._children: list[Child] = []
 
@@ -179,7 +191,8 @@ class Supervisor:
             self._stop()
 
     def _start(self) -> None:
-        host, port = self._settings.host, claim_port(self._settings.host, self._settings.port)
+        host, reservation = self._settings.host, reserve_port(self._settings.host, self._settings.port)
+        self._reservation, port = reservation, int(reservation.getsockname()[1])
         url = self._database()
         self._prepare(url)
         environment = {
@@ -188,7 +201,7 @@ class Supervisor:
             "LAGUNA_HOST": host,
             "LAGUNA_PORT": str(port),
         }
-        api = Child("API", ["serve"], environment)
+        api = Child("API", ["serve", "--reserved"], environment)
         self._children = [api, Child("worker", ["work"], environment)]
         for child in self._children:
             child.start()
@@ -270,6 +283,9 @@ class Supervisor:
                 child.wait(5)
             if self._postgres is not None:
                 self._postgres.stop(immediate=True)
+        finally:
+            if self._reservation is not None:
+                self._reservation.close()
 
 
 def _reachable(host: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
-from conftest import Sandbox
+
 from support.billing import covers, invoices, make_plan, only_period, subscribe, subscription_amount
+from support.client import Sandbox
 
 # One day costs 100 in the first period of each plan: 7, 29, 91, 182 and 366 days (2024 is a leap year).
 AMOUNTS = {"weekly": 700, "monthly": 2900, "quarterly": 9100, "semiannual": 18200, "yearly": 36600}
@@ -32,9 +35,7 @@ ANNIVERSARIES = {
 
 
 def day_before(day: str) -> str:
-    year, month, number = map(int, day.split("-"))
-    assert number > 1
-    return f"{year:04d}-{month:02d}-{number - 1:02d}"
+    return str(date.fromisoformat(day) - timedelta(days=1))
 
 
 def days(invoice: dict[str, object]) -> tuple[str, str]:
@@ -44,7 +45,7 @@ def days(invoice: dict[str, object]) -> tuple[str, str]:
     return first[:10], last[:10]
 
 
-@pytest.mark.parametrize(("interval", "first", "second"), ARREARS_BY_CALENDAR, ids=lambda value: str(value))
+@pytest.mark.parametrize(("interval", "first", "second"), ARREARS_BY_CALENDAR, ids=AMOUNTS)
 def test_a_calendar_plan_in_arrears_bills_the_days_of_its_first_period_and_then_whole_ones(
     sandbox: Sandbox, interval: str, first: tuple[str, str, str, int], second: tuple[str, str, str, int]
 ) -> None:
@@ -61,7 +62,7 @@ def test_a_calendar_plan_in_arrears_bills_the_days_of_its_first_period_and_then_
     assert [each["status"] for each in billed] == ["finalized", "finalized"]
 
 
-@pytest.mark.parametrize(("interval", "first", "second"), ARREARS_BY_CALENDAR, ids=lambda value: str(value))
+@pytest.mark.parametrize(("interval", "first", "second"), ARREARS_BY_CALENDAR, ids=AMOUNTS)
 def test_a_calendar_plan_in_advance_bills_the_same_days_when_they_begin(
     sandbox: Sandbox, interval: str, first: tuple[str, str, str, int], second: tuple[str, str, str, int]
 ) -> None:

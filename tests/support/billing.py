@@ -1,4 +1,4 @@
-"""What most stories need and none cares about: a metric, a plan, a customer, some usage, the invoices in their order."""
+"""What most stories need and none cares about: a metric, a plan, a customer, some usage, the invoices in order."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def make_customer(client: Client, external_id: str = "acme", **more: Any) -> Jso
     return client.post("/customers", {"customer": {"external_id": external_id, **more}})["customer"]
 
 
-def subscribe(client: Client, customer: str = "acme", plan: str = "plan", external_id: str = "sub", **more: Any) -> Json:
+def subscribe(
+    client: Client, customer: str = "acme", plan: str = "plan", external_id: str = "sub", **more: Any
+) -> Json:
     body = {"external_customer_id": customer, "plan_code": plan, "external_id": external_id, **more}
     return client.post("/subscriptions", {"subscription": body})["subscription"]
 
@@ -112,6 +114,14 @@ def subscription_amount(invoice: Json) -> int | None:
     found = fees(invoice, "subscription")
     assert len(found) <= 1
     return found[0]["amount_cents"] if found else None
+
+
+FACTS_BESIDE = ("subscriptions", "customer")  # shown as they are now
+
+
+def figures(invoice: Json) -> Json:
+    """What of an invoice may never change once it is final."""
+    return {name: value for name, value in invoice.items() if name not in FACTS_BESIDE}
 
 
 def covers(invoice: Json) -> tuple[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import httpx
 
 from support.server import Server
 
+START = "2024-01-01T00:00:00Z"  # of a test clock that a test says nothing about
 SETTLE_SECONDS = 60.0
 Json: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any] | Sequence[tuple[str, Any]]
@@ -103,3 +104,9 @@ def new_organization(server: Server, http: httpx.Client, name: str, now: str | N
     assert answer.status_code == 200, answer.text
     made = answer.json()["organization"]
     return Client(server, made["api_key"], http, made["lago_id"])
+
+
+class Sandbox(Protocol):
+    """Makes a fresh organization with a test clock at `now`; more arguments are attributes of the organization."""
+
+    def __call__(self, now: str = START, **attributes: Any) -> Client: ...

@@ -19,13 +19,15 @@ from laguna.kernel.outputs import reply
 from laguna.kernel.rows import living
 from laguna.models import BillingEntity, BillingEntityTax, Organization
 from laguna.taxes.service import tax_objects
+from laguna.webhooks.service import urls_of
 
 router = api_router("organizations")
 
 
 async def _answer(context: Scoped, organization: Organization, entity: BillingEntity) -> Response:
     taxes = await tax_objects(context, BillingEntityTax, [entity.id])
-    return reply("organization", organization_object(organization, entity, taxes[entity.id]))
+    urls = await urls_of(context)
+    return reply("organization", organization_object(organization, entity, taxes[entity.id], urls))
 
 
 @router.get("/organizations", response_model=OrganizationReply)

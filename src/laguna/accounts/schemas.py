@@ -106,7 +106,7 @@ class OrganizationReply(Output):
 
 
 def organization_object(
-    organization: Organization, entity: BillingEntity, taxes: Sequence[TaxObject]
+    organization: Organization, entity: BillingEntity, taxes: Sequence[TaxObject], webhook_urls: Sequence[str]
 ) -> OrganizationObject:
     """The organization as the API shows it: a view of its default billing entity."""
     per_entity = entity.document_numbering == "per_billing_entity"
@@ -115,8 +115,8 @@ def organization_object(
         name=organization.name,
         slug=organization.slug,
         created_at=organization.created_at,
-        webhook_url=None,
-        webhook_urls=[],
+        webhook_url=webhook_urls[0] if webhook_urls else None,
+        webhook_urls=list(webhook_urls),
         country=entity.country,
         default_currency=entity.default_currency,
         address_line1=entity.address_line1,

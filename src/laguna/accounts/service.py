@@ -22,6 +22,7 @@ from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.ids import new_id
 from laguna.kernel.rows import find
 from laguna.models import ApiKey, BillingEntity, Organization
+from laguna.webhooks.service import set_first_url
 
 SLUG = re.compile(r"^[a-z0-9](?:[a-z0-9-]{1,38})[a-z0-9]$")
 RESERVED_SLUGS = frozenset(
@@ -175,6 +176,8 @@ async def update_organization(
     values = data.given()
     configuration = data.billing_configuration.given() if data.billing_configuration else {}
     await _check_organization(context, organization, {**values, **configuration}, problems)
+    if "webhook_url" in values:
+        await set_first_url(context, values["webhook_url"], problems)
     problems.check()
 
     changes: dict[str, Any] = {field: values[field] for field in ENTITY_FIELDS if field in values}
@@ -201,7 +204,7 @@ async def _check_organization(
     context: Context, organization: Organization, values: dict[str, Any], problems: Problems
 ) -> None:
     problems.mandatory(values, [field for field in values if field in NOT_NULL])
-    problems.unsupported(values, {"webhook_url": None, "eu_tax_management": False})
+    problems.unsupported(values, {"eu_tax_management": False})
     if len(values.get("invoice_footer") or "") > FOOTER_MAX:
         problems.add("invoice_footer", "value_is_too_long")
     if len(values.get("document_number_prefix") or "") > PREFIX_MAX:

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -38,7 +38,7 @@ class BenchServer:
 
 
 @contextlib.contextmanager
-def bench_server() -> Iterator[BenchServer]:
+def bench_server() -> Generator[BenchServer]:
     """A fresh database on the server of DATABASE_URL, or an embedded one in a temporary folder, and an API on it."""
     with _database() as url:
         upgrade(url)
@@ -57,7 +57,7 @@ def bench_server() -> Iterator[BenchServer]:
 
 
 @contextlib.contextmanager
-def _database() -> Iterator[str]:
+def _database() -> Generator[str]:
     given = settings().database_url
     if given is None:
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as postgres:

@@ -12,10 +12,12 @@ from sqlalchemy import func, select
 
 from laguna.accounts.service import entity_by_code
 from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import next_billing_at
 from laguna.catalog.service import Lock, find_plan
 from laguna.customers.service import create_customer, find_by_external_id
+from laguna.customers.service import tell as tell_of_customer
 from laguna.kernel import timers
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
@@ -109,7 +111,9 @@ async def _lock_customer(context: Context, external_id: str) -> Customer:
     """The customer, made where it is unknown (CUS-4), locked so that two requests can't both start something."""
     customer = await find_by_external_id(context, external_id)
     if customer is None:
-        return await create_customer(context, external_id)
+        customer = await create_customer(context, external_id)
+        await tell_of_customer(context, "customer.created", customer)
+        return customer
     query = (
         select(Customer)
         .where(Customer.id == customer.id, Customer.deleted_at.is_(None))
@@ -173,6 +177,7 @@ async def activate(context: Context, subscriptions: Sequence[Subscription]) -> N
     for party in parties:
         party.subscription.next_billing_at = next_billing_at(party)
     await context.session.flush()
+    await tell(context, "subscription.started", subscriptions)
     orders = [Order([_starting(party)]) for party in parties if _starts_with_invoice(context, party)]
     await make_invoices(context, orders)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, or_, select, update
 
 from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.run import bill
 from laguna.billing.schedule import LastLine, charges_until, last_lines
@@ -40,7 +41,7 @@ async def end_subscription(context: Context, external_id: str, options: Query, p
     subscription = await find_subscription(context, external_id, status, lock=True)
     problems.check()
     if status == "pending":
-        cancel(context, [subscription])
+        await cancel(context, [subscription])
         return subscription
     plan = await context.session.get_one(Plan, subscription.plan_id)
     if credit_note and plan.pay_in_advance:
@@ -51,11 +52,13 @@ async def end_subscription(context: Context, external_id: str, options: Query, p
     return subscription
 
 
-def cancel(context: Context, subscriptions: Sequence[Subscription]) -> None:
-    """Pending ones end without an invoice (TRM-2)."""
+async def cancel(context: Context, subscriptions: Sequence[Subscription]) -> None:
+    """Pending ones end without an invoice (TRM-2); webhooks call that terminated, too (spec 0 §20)."""
     for subscription in subscriptions:
         subscription.status, subscription.activates_at = "canceled", None
         subscription.canceled_at = subscription.updated_at = context.now
+    await context.session.flush()
+    await tell(context, "subscription.terminated", subscriptions)
 
 
 async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> None:
@@ -67,6 +70,7 @@ async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> 
         subscription.status, subscription.next_billing_at = "terminated", None
         subscription.terminated_at = subscription.updated_at = context.now
     await context.session.flush()
+    await tell(context, "subscription.terminated", subscriptions)
     orders = [
         Order([_terminating(context, party, lines)])
         for party in parties
@@ -169,7 +173,7 @@ async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
         .with_for_update()
     )
     living = (await context.session.scalars(query)).all()
-    cancel(context, [subscription for subscription in living if subscription.status == "pending"])
+    await cancel(context, [subscription for subscription in living if subscription.status == "pending"])
     active = [subscription for subscription in living if subscription.status == "active"]
     if active:
         await terminate(context, active)

@@ -18,6 +18,7 @@ from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import living, refuse_taken
 from laguna.models import BillableMetric, Charge, ChargeTax, Plan, PlanTax, Subscription
 from laguna.taxes.service import attach, tax_objects
+from laguna.webhooks.outbox import emit
 
 MANDATORY = ("name", "code", "interval", "amount_cents", "amount_currency")
 UNSUPPORTED: Mapping[str, Any] = {
@@ -76,6 +77,7 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     await _price(context, plan)
     await attach(context, PlanTax, {plan.id: data.tax_codes or []})
     await store_charges(context, plan, checked, [], problems)
+    await _tell(context, "plan.created", plan)
     return plan
 
 
@@ -108,7 +110,15 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
     if data.charges is not None:
         await store_charges(context, plan, checked, existing, problems)
     await signals.announce(context, signals.PlansChanged((plan.id,)))
+    await _tell(context, "plan.updated", plan)
     return plan
+
+
+async def _tell(context: Context, webhook_type: str, plan: Plan) -> None:
+    async def render() -> list[tuple[UUID, PlanObject]]:
+        return [(plan.id, (await plan_objects(context, [plan]))[0])]
+
+    await emit(context, webhook_type, "plan", render)
 
 
 def _check(values: Mapping[str, Any], interval: str | None, problems: Problems) -> None:
@@ -168,6 +178,7 @@ async def delete_plan(context: Context, plan: Plan) -> None:
     plan.updated_at = context.now
     await context.session.flush()
     await signals.announce(context, signals.PlansDeleted((plan.id,)))
+    await _tell(context, "plan.deleted", plan)
 
 
 async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObject]:

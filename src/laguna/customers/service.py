@@ -25,6 +25,7 @@ from laguna.kernel.errors import Problems
 from laguna.kernel.rows import living
 from laguna.models import BillingEntity, Customer, CustomerMetadata, CustomerTax, Invoice, Organization, Subscription
 from laguna.taxes.service import attach, tax_objects
+from laguna.webhooks.outbox import emit
 
 METADATA_MAX = 5
 METADATA_KEY_MAX = 20
@@ -81,6 +82,7 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     entity = await entity_by_code(context, data.billing_entity_code) if data.billing_entity_code else None
     assert data.external_id is not None
     customer = await find_by_external_id(context, data.external_id)
+    webhook_type = "customer.created" if customer is None else "customer.updated"
     if customer is None:
         customer = await create_customer(context, data.external_id, entity)
     elif values.get("account_type") not in (None, customer.account_type) and not await _is_editable(context, customer):
@@ -95,7 +97,17 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     if data.tax_codes is not None:
         await attach(context, CustomerTax, {customer.id: data.tax_codes})
     await signals.announce(context, signals.CustomersChanged((customer.id,)))
+    await tell(context, webhook_type, customer)
     return customer
+
+
+async def tell(context: Context, webhook_type: str, customer: Customer) -> None:
+    """Send a webhook about a customer."""
+
+    async def render() -> list[tuple[UUID, CustomerObject]]:
+        return list((await customer_objects(context, [customer])).items())
+
+    await emit(context, webhook_type, "customer", render)
 
 
 def _check(data: CustomerInput, problems: Problems) -> None:

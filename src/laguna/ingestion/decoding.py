@@ -159,13 +159,33 @@ def _refuse_constant(_: str) -> NoReturn:
 
 def check(event: Event, plain: bool) -> Problems | None:
     """Bring the event's fields to their types; the invalid ones, if any. `plain`: its body can't hide any poison."""
+    transaction_id, code, subscription = event.transaction_id, event.code, event.external_subscription_id
+    timestamp = event.timestamp
+    if (  # what nearly all are like; whatever else there is to say is said by `_check_all`
+        plain
+        and type(transaction_id) is str
+        and type(code) is str
+        and type(subscription) is str
+        and type(timestamp) is int
+        and SECONDS_MIN <= timestamp < SECONDS_MAX
+        and type(event.properties) is dict
+        and event.precise_total_amount_cents is None
+        and 0 < len(code) <= TEXT_MAX
+        and 0 < len(subscription) <= TEXT_MAX
+        and transaction_id
+        and not transaction_id.isspace()
+        and not code.isspace()
+    ):
+        event.timestamp = timestamp * 1000
+        return None
+    return _check_all(event, plain)
+
+
+def _check_all(event: Event, plain: bool) -> Problems | None:
     problems = Problems()
     for field, longest in (("transaction_id", None), ("code", TEXT_MAX), ("external_subscription_id", TEXT_MAX)):
-        value = getattr(event, field)
-        if type(value) is not str or not plain or not value or (longest is not None and len(value) > longest):
-            _read_text(event, field, value, longest, problems)
-    if not event.transaction_id or not event.code or event.transaction_id.isspace() or event.code.isspace():
-        problems.mandatory({"transaction_id": event.transaction_id, "code": event.code}, ("transaction_id", "code"))
+        _read_text(event, field, getattr(event, field), longest, problems)
+    problems.mandatory({"transaction_id": event.transaction_id, "code": event.code}, ("transaction_id", "code"))
     try:
         event.timestamp = milliseconds(event.timestamp)
     except ValueError:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
+from msgspec.json import encode
 from sqlalchemy import text
 
 from laguna.ingestion.decoding import Event
@@ -64,10 +65,12 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The id of an event's stream, and its subscription's part of the key ("" without a subscription)."""
+    """The id of an event's stream, its subscription's part of the key ("" without one), and both names as JSON."""
 
     id: int
     subscription_hash: str
+    code_json: bytes
+    subscription_json: bytes
 
 
 KEY = text(
@@ -177,7 +180,8 @@ class Streams:
             found |= await self._find(organization_id, missing)
         streams: dict[tuple[str | None, str], Stream] = {}
         for name, stream_id in found.items():
-            streams[name] = Stream(stream_id, subscription_hash(name[0]))
+            subscription, code = name
+            streams[name] = Stream(stream_id, subscription_hash(subscription), encode(code), encode(subscription))
             self._known.put((organization_id, *name), streams[name])
         return streams
 

@@ -1,7 +1,11 @@
-"""A lane: the connection on which one writer stores its groups, and the order of their arrival.
+"""A lane: the connections on which one writer stores its groups, and the order of their arrival.
 
 `seq = lane << 48 | n`. A session lock holds the lane, so one writer at a time counts on it, and what it commits is
 counted up in the same transaction: the arrivals of a lane are in the order of their commits, without gaps.
+
+A commit doesn't wait for the disk: a second connection does, for all commits so far, while the first goes on with the
+next group. PostgreSQL's log is one sequence: whatever has seen an event and is durable itself comes after the event in
+it, so nothing that lasts can ever rest on an event that didn't.
 """
 
 from __future__ import annotations
@@ -60,13 +64,29 @@ class CommitUnknownError(Exception):
     """The connection broke while the commit was under way: the group may be stored, or not."""
 
 
-class Lane:
-    """A connection that holds a lane. After an error of the connection, make another."""
+# A commit on the way of the flusher: it is durable, and so is all that was committed before it.
+FLUSH = "SELECT pg_logical_emit_message(true, 'laguna', '')"
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], number: int, last: int) -> None:
+
+class Lane:
+    """A connection that holds a lane, and its flusher. When one of them breaks, the whole lane is lost: make another.
+
+    They are opened before anything is committed, so both speak to one life of the server: after a crash of it no flush
+    succeeds that could be taken for one of the commits before the crash.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        flusher: psycopg.AsyncConnection[Any],
+        number: int,
+        last: int,
+    ) -> None:
+        self.lost = False
         self.number = number
         self.pid = connection.info.backend_pid
         self._connection = connection
+        self._flusher = flusher
         self._last = last
 
     @classmethod
@@ -74,7 +94,7 @@ class Lane:
         """The lowest free lane; it goes on after the last arrival that was committed on it."""
         connection = await connect(database_url, autocommit=True)
         try:
-            await connection.execute(b"SET statement_timeout = '%ds'" % STATEMENT_SECONDS)
+            await connection.execute(b"SET synchronous_commit = off; SET statement_timeout = '%ds'" % STATEMENT_SECONDS)
             number = await _lock_free_lane(connection)
             await connection.execute(
                 "INSERT INTO writer_lanes (lane, last) VALUES (%s, 0) ON CONFLICT DO NOTHING", [number]
@@ -82,7 +102,8 @@ class Lane:
             cursor = await connection.execute("SELECT last FROM writer_lanes WHERE lane = %s", [number])
             row = await cursor.fetchone()
             assert row is not None
-            return cls(connection, number, row[0])
+            flusher = await connect(database_url, autocommit=True)
+            return cls(connection, flusher, number, row[0])
         except BaseException:
             await connection.close()
             raise
@@ -92,13 +113,14 @@ class Lane:
         """The arrival of the next event."""
         return self.number << LANE_SHIFT | (self._last + 1)
 
-    @property
-    def broken(self) -> bool:
-        """Whether another lane is needed."""
-        return self._connection.closed
-
     async def close(self) -> None:
+        self.lost = True
         await self._connection.close()
+        await self._flusher.close()
+
+    async def flush(self) -> None:
+        """Return when all that was committed before is durable. After an error nobody knows: the lane is lost."""
+        await self._flusher.execute(FLUSH)
 
     async def begin(
         self, organizations: Iterable[UUID], key_hashes: Iterable[bytes], now: datetime
@@ -136,7 +158,10 @@ class Lane:
             await copy.write(b"".join(lines))
 
     async def commit(self, count: int) -> None:
-        """Commit the group and count its arrivals. CommitUnknownError when nobody can tell whether that happened."""
+        """Commit the group and count its arrivals; `flush` makes that last.
+
+        CommitUnknownError when nobody can tell whether it happened; the lane is lost then.
+        """
         last = self._last + count
         try:
             await self._connection.execute(
@@ -145,17 +170,17 @@ class Lane:
         except psycopg.Error as error:
             if self._connection.info.transaction_status == TransactionStatus.INERROR:
                 raise  # the server says that the transaction has failed
-            await self._connection.close()
+            self.lost = True
             raise CommitUnknownError from error
         self._last = last
 
     async def rollback(self) -> None:
-        """End the group's transaction without a trace, and the connection if it doesn't answer any more."""
+        """End the group's transaction without a trace; a connection that can't is lost."""
         if self._connection.info.transaction_status != TransactionStatus.IDLE:
             with contextlib.suppress(psycopg.Error):
                 await self._connection.execute("ROLLBACK")
         if self._connection.info.transaction_status != TransactionStatus.IDLE:
-            await self._connection.close()
+            self.lost = True
 
     async def was_stored(self, key: str, seq: int, lost: Lane) -> bool | None:
         """Whether a lost lane stored the event in the end; None as long as its session hasn't ended."""

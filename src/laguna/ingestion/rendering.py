@@ -21,6 +21,7 @@ COLUMNS = (
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = b"\\N"
+_LINE = b"%d\t%s\t%s\t%s\t%s\t%s\t%s\n"  # the columns from stream_id on
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -49,29 +50,11 @@ def unix_ms(instant: datetime) -> int:
 # ---- the API's object ----
 
 
-def event_json(
-    key: bytes,
-    transaction_id: str,
-    code: str,
-    timestamp: bytes,
-    precise_total_amount_cents: bytes,
-    properties: bytes,
-    external_subscription_id: str | None,
-) -> bytes:
-    """The object (spec 1 §1.4) up to the text of `created_at`, which `finish_json` adds."""
-    return (
-        b'{"lago_id":"%s","transaction_id":%s,"lago_customer_id":null,"code":%s,"timestamp":"%s",'
-        b'"precise_total_amount_cents":%s,"properties":%s,"lago_subscription_id":null,'
-        b'"external_subscription_id":%s,"created_at":"'
-    ) % (
-        key,
-        _encode(transaction_id),
-        _encode(code),
-        timestamp,
-        precise_total_amount_cents,
-        properties,
-        _encode(external_subscription_id),
-    )
+_OBJECT = (
+    b'{"lago_id":"%s","transaction_id":%s,"lago_customer_id":null,"code":%s,"timestamp":"%s",'
+    b'"precise_total_amount_cents":%s,"properties":%s,"lago_subscription_id":null,'
+    b'"external_subscription_id":%s,"created_at":"'
+)  # the fields of spec 1 §1.4, up to the text of `created_at`, which `finish_json` adds
 
 
 def finish_json(objects: Iterable[bytes], created_at: datetime) -> bytes:
@@ -83,14 +66,14 @@ def finish_json(objects: Iterable[bytes], created_at: datetime) -> bytes:
 def stored_json(row: Mapping[str, Any]) -> bytes:
     """The object of a row as it was read: columns of events, and code and external_subscription_id of its stream."""
     amount = row["precise_total_amount_cents"]
-    opened = event_json(
+    opened = _OBJECT % (
         str(row["key"]).encode(),
-        row["transaction_id"],
-        row["code"],
+        _encode(row["transaction_id"]),
+        _encode(row["code"]),
         millisecond_text(unix_ms(row["timestamp"])),
         b'"%s"' % decimal_text(amount).encode() if amount is not None else b"null",
         _encode(row["properties"]),
-        row["external_subscription_id"],
+        _encode(row["external_subscription_id"]),
     )
     return finish_json([opened], row["ingested_at"])
 
@@ -140,33 +123,24 @@ class Rendered:
                 amount = decimal_text(event.precise_total_amount_cents).encode()
                 amount_json = b'"%s"' % amount
             properties = _encode(event.properties)
+            transaction_id: bytes = event.transaction_id.encode()
+            transaction_json = _encode(event.transaction_id)
             key_bytes = key.encode()
-            self.lines.append(
-                (
-                    key_bytes,
-                    b"%d\t%s\t%s\t%s\t%s\t%s\t%s\n"
-                    % (
-                        stream.id,
-                        timestamp,
-                        value,
-                        value_text,
-                        amount,
-                        _escaped(event.transaction_id.encode()),
-                        properties.replace(b"\\", b"\\\\"),
-                    ),
-                )
+            object_ = _OBJECT % (
+                key_bytes,
+                transaction_json,
+                stream.code_json,
+                timestamp,
+                amount_json,
+                properties,
+                stream.subscription_json,
             )
-            self.objects.append(
-                event_json(
-                    key_bytes,
-                    event.transaction_id,
-                    event.code,
-                    timestamp,
-                    amount_json,
-                    properties,
-                    event.external_subscription_id,
-                )
-            )
+            if len(transaction_json) > len(transaction_id) + 2:  # with escapes, not in quotes alone
+                transaction_id = _escaped(transaction_id)
+            properties = properties.replace(b"\\", b"\\\\")
+            line = _LINE % (stream.id, timestamp, value, value_text, amount, transaction_id, properties)
+            self.lines.append((key_bytes, line))
+            self.objects.append(object_)
 
     def numbered(self, first_seq: int, ingested_at: bytes) -> list[bytes]:
         """Whole lines, in the order of arrival from `first_seq` on; they sort by their keys."""

@@ -39,7 +39,9 @@ async def _store(request: Request, decode: Callable[[bytes], list[Event]], *, ba
     organization_id = remembered or await writer.keys.look_up(key_hash, clock.system_now())
     try:
         body = await read_body(request)
-        return await writer.write(organization_id, key_hash, decode(body), batch=batch, size=len(body))
+        async with writer.turn():
+            events = decode(body)
+        return await writer.write(organization_id, key_hash, events, batch=batch, size=len(body))
     except ApiError as error:
         if remembered is not None and error.status not in (401, 503):
             await writer.keys.look_up(key_hash, clock.system_now())

@@ -27,7 +27,7 @@ class EventInput(Input):
 
 
 class EventObject(Output):
-    """For the description, too: `rendering.event_json` writes it. The customer and the subscription are null, since
+    """For the description, too: `rendering` writes it. The customer and the subscription are null, since
     attachment is computed, not stored (spec 1 §1.4)."""
 
     lago_id: UUID

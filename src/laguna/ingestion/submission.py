@@ -21,6 +21,7 @@ class Submission:
 
     __slots__ = (
         "_objects",
+        "_refusal",
         "_rendered",
         "batch",
         "deadline",
@@ -61,6 +62,7 @@ class Submission:
         self.repeated = self._repeated() if batch else frozenset[int]()
         self._rendered: Rendered | None = None
         self._objects = b""
+        self._refusal: ApiError | None = None
 
     def _repeated(self) -> Collection[int]:
         """The indexes of events that occur earlier in the request."""
@@ -76,7 +78,7 @@ class Submission:
 
     def prepare(self, catalog: Catalog) -> None:
         """Render ahead of the group, by what is remembered of the metrics."""
-        if all(event.timestamp is not None for event in self.events):
+        if None not in [event.timestamp for event in self.events]:
             self._rendered = Rendered(self.events, self.keys, self.streams, catalog, None)
 
     def lines(self, catalog: Catalog, received: datetime, first_seq: int) -> list[bytes]:
@@ -87,14 +89,26 @@ class Submission:
         self._objects = finish_json(rendered.objects, received)
         return rendered.numbered(first_seq, millisecond_text(unix_ms(received)))
 
-    def succeed(self) -> None:
-        """Answer, after the commit of `lines`."""
-        if not self.done.done():  # else the client has gone
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be stored: not refused, not answered, its client not gone."""
+        return self._refusal is None and not self.done.done()
+
+    def refuse_duplicates(self, indexes: Collection[int]) -> None:
+        """Make the answer that the events at these indexes are there already; `answer` gives it."""
+        self._refusal = validation({str(index): _DUPLICATE for index in sorted(indexes)} if self.batch else _DUPLICATE)
+
+    def reconsider(self) -> None:
+        """What it was refused for may have been lost."""
+        self._refusal = None
+
+    def answer(self) -> None:
+        """The objects after the commit of `lines`, or the refusal."""
+        if self._refusal is not None:
+            self.fail(self._refusal)
+        elif not self.done.done():  # else the client has gone
             self.done.set_result(self._objects)
 
     def fail(self, error: ApiError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-
-    def refuse_duplicates(self, indexes: Collection[int]) -> None:
-        self.fail(validation({str(index): _DUPLICATE for index in sorted(indexes)} if self.batch else _DUPLICATE))

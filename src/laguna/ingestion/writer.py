@@ -1,16 +1,18 @@
 """Group commit: the events of all open requests are stored by one COPY in one transaction, and answered after it.
 
-While a group is being stored the next one gathers. What a request can be refused for alone was refused before; what
-only the database knows is found here and refuses only the requests it is true of: a key that is no longer valid, an
-event that is stored already. Nothing is acknowledged before its commit, and a commit whose outcome was lost with the
-connection is looked up before anything is repeated.
+While a group is being stored the next one gathers, and while one is flushed to disk the next is stored. What a
+request can be refused for alone was refused before; what only the database knows is found here and refuses only the
+requests it is true of: a key that is no longer valid, an event that is stored already. Nothing is acknowledged before
+it is durable, and a group whose fate was lost with the connection is looked up before anything is repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import psycopg
@@ -39,6 +41,20 @@ PAUSE_SECONDS = 0.02  # before what failed is tried again
 _REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
 
+@dataclass(frozen=True, slots=True)
+class Unflushed:
+    """Requests whose answer waits until what it says is durable: a commit, or that their events are stored already.
+
+    If the lane is lost before, whether the event `key` is stored under `seq` tells if the commit took place; without a
+    key there was none.
+    """
+
+    lane: Lane
+    group: Sequence[Submission]
+    key: str = ""
+    seq: int = 0
+
+
 class Writer:
     """The one of a process. `write` may be called from many requests at once; a task of its own stores the groups."""
 
@@ -51,23 +67,37 @@ class Writer:
         self._locked: list[Submission] = []  # their organization is being changed; they go first next time
         self._rows = 0
         self._bytes = 0
+        self._turns = asyncio.Lock()
+        self._unflushed: list[Unflushed] = []
+        self._doubtful: list[Unflushed] = []  # their lane was lost
         self._wanted = asyncio.Event()
+        self._flush_wanted = asyncio.Event()
         self._stopping = False
         self._lane: Lane | None = None
         self._probes = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_flushes())]
 
     async def stop(self) -> None:
         """Store what was accepted, accept nothing more."""
         self._stopping = True
         self._wanted.set()
-        if self._task is not None:
-            await self._task
+        if self._tasks:
+            storing, flushing = self._tasks
+            await storing
+            flushing.cancel()  # everything is answered
         if self._lane is not None:
             await self._lane.close()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """For work that keeps the loop busy: between two turns it looks after its connections, so that the database
+        never waits for the requests that came in together to be read one after the other."""
+        async with self._turns:
+            yield
+            await asyncio.sleep(0)
 
     async def write(
         self, organization_id: UUID, key_hash: bytes, events: Sequence[Event], *, batch: bool, size: int
@@ -83,12 +113,13 @@ class Writer:
         try:
             streams = await self._streams.of(organization_id, events)
             deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
-            submission = Submission(
-                organization_id, key_hash, events, streams, batch=batch, size=size, deadline=deadline
-            )
             catalog = self._catalogs.get(organization_id)
-            if catalog is not None:
-                submission.prepare(catalog)
+            async with self.turn():
+                submission = Submission(
+                    organization_id, key_hash, events, streams, batch=batch, size=size, deadline=deadline
+                )
+                if catalog is not None:
+                    submission.prepare(catalog)
             if self._stopping:
                 raise unavailable()
             self._queue.append(submission)
@@ -97,22 +128,57 @@ class Writer:
         finally:
             self._rows -= len(events)
             self._bytes -= size
+            if self._stopping:
+                self._wanted.set()
 
     async def _run(self) -> None:
-        while self._queue or self._locked or not self._stopping:
-            group = self._take()
-            if not group:
-                self._wanted.clear()
-                await self._wanted.wait()
-                continue
+        while self._queue or self._locked or self._doubtful or self._rows or not self._stopping:
+            group: Sequence[Submission] = []
             try:
-                await self._store(group)
+                if self._doubtful:
+                    await self._settle(self._doubtful.pop(0))
+                elif group := self._take():
+                    await self._store(group)
+                else:
+                    self._wanted.clear()
+                    await self._wanted.wait()
             except Exception:
                 log.exception("a group of events could not be stored")
                 for submission in group:
                     submission.fail(internal())
+                if self._lane is not None:
+                    self._lane.lost = True  # whatever state it is in
+                await asyncio.sleep(PAUSE_SECONDS)
             if self._locked and not self._queue:
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _run_flushes(self) -> None:
+        """One flush for all that came since the last."""
+        while True:
+            await self._flush_wanted.wait()
+            self._flush_wanted.clear()
+            waiting, self._unflushed = self._unflushed, []
+            for lane in {each.lane for each in waiting}:
+                await self._flush(lane, [each for each in waiting if each.lane is lane])
+
+    async def _flush(self, lane: Lane, waiting: Sequence[Unflushed]) -> None:
+        if not lane.lost:
+            try:
+                await lane.flush()
+            except Exception as error:
+                log.warning("events could not be flushed to disk", error=str(error).strip())
+                lane.lost = True
+        if lane.lost:
+            self._doubtful.extend(waiting)
+            self._wanted.set()
+            return
+        for each in waiting:
+            for submission in each.group:
+                submission.answer()
+
+    def _answer_flushed(self, unflushed: Unflushed) -> None:
+        self._unflushed.append(unflushed)
+        self._flush_wanted.set()
 
     def _take(self) -> list[Submission]:
         """The next group, in the order of arrival. Of requests that share an event the later waits for the next
@@ -137,12 +203,11 @@ class Writer:
         return group
 
     async def _store(self, group: Sequence[Submission]) -> None:
-        """Try until each request of the group is stored, refused, set aside or out of time."""
+        """Try until each request of the group is committed, refused, set aside or out of time."""
         while group := self._in_time(group):
             try:
-                if self._lane is None:
-                    self._lane = await Lane.open(self._database_url)
-                await self._attempt(self._lane, group)
+                await self._attempt(await self._usable_lane(), group)
+                return
             except _REPEATABLE:
                 self._probes = PROBED_GROUPS
                 await self._recover()
@@ -166,15 +231,24 @@ class Writer:
         for submission in group:
             if submission.deadline < now:
                 submission.fail(unavailable())
-        return [submission for submission in group if not submission.done.done() and submission not in self._locked]
+        return [submission for submission in group if submission.waits and submission not in self._locked]
+
+    async def _usable_lane(self) -> Lane:
+        await self._drop_lost_lane()
+        if self._lane is None:
+            self._lane = await Lane.open(self._database_url)
+        return self._lane
+
+    async def _drop_lost_lane(self) -> None:
+        if self._lane is not None and self._lane.lost:
+            lost, self._lane = self._lane, None
+            await lost.close()
 
     async def _recover(self) -> None:
         """Leave no transaction open; let go of a broken connection."""
         if self._lane is not None:
             await self._lane.rollback()
-            if self._lane.broken:
-                await self._lane.close()
-                self._lane = None
+        await self._drop_lost_lane()
 
     async def _attempt(self, lane: Lane, group: Sequence[Submission]) -> None:
         """One transaction for those of the group that can be stored; afterwards they are answered."""
@@ -197,13 +271,13 @@ class Writer:
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)
+        committed = Unflushed(lane, group, group[0].keys[0], first_seq)
         try:
             await lane.commit(len(lines))
         except CommitUnknownError:
-            await self._settle(lane, group, first_seq)
+            self._doubtful.append(committed)
             return
-        for submission in group:
-            submission.succeed()
+        self._answer_flushed(committed)
 
     def _may_be_stored(
         self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]
@@ -234,7 +308,8 @@ class Writer:
                 submission.fail(internal())
             elif found or submission.repeated:
                 submission.refuse_duplicates({*found, *submission.repeated})
-        return [submission for submission in group if not submission.done.done()]
+                self._answer_flushed(Unflushed(lane, [submission]))
+        return [submission for submission in group if submission.waits]
 
     async def _current_catalogs(
         self, lane: Lane, group: Sequence[Submission], facts: Mapping[UUID, OrganizationFacts]
@@ -255,26 +330,29 @@ class Writer:
                 catalogs[organization_id] = catalog
         return catalogs
 
-    async def _settle(self, lost: Lane, group: Sequence[Submission], first_seq: int) -> None:
-        """Find out whether a commit whose answer was lost took place, and answer if it did.
+    async def _settle(self, lost: Unflushed) -> None:
+        """Find out whether what was lost with its lane took place: then it has to be flushed, else to be stored.
 
-        Else the group is as if it had never been tried. Who still doesn't know in time says so, by a 503.
+        Requests that nobody can tell of in time are answered so, by a 503.
         """
-        log.warning("the connection broke during a commit; looking whether it took place", lane=lost.number)
-        key = group[0].keys[0]
-        await self._recover()
-        while self._in_time(group):
+        for submission in lost.group:
+            submission.reconsider()
+        group = self._in_time(lost.group)
+        if not group:
+            return
+        stored = False
+        if lost.key:
             try:
-                if self._lane is None:
-                    self._lane = await Lane.open(self._database_url)
-                stored = await self._lane.was_stored(key, first_seq, lost)
+                lane = await self._usable_lane()
+                stored = await lane.was_stored(lost.key, lost.seq, lost.lane)
             except psycopg.OperationalError:
                 await self._recover()
                 stored = None
-            if stored is None:
-                await asyncio.sleep(PAUSE_SECONDS)
-                continue
-            if stored:
-                for submission in group:
-                    submission.succeed()
-            return
+            else:
+                if stored:
+                    self._answer_flushed(replace(lost, lane=lane))
+        if stored is None:
+            self._doubtful.insert(0, lost)
+            await asyncio.sleep(PAUSE_SECONDS)
+        elif not stored:
+            self._queue.extendleft(reversed(group))

@@ -30,6 +30,7 @@ from laguna.models import (
     InvoiceTax,
     Subscription,
 )
+from laguna.subscriptions.schemas import SubscriptionObject
 from laguna.subscriptions.service import subscription_objects
 
 _INVOICE_COLUMNS = tuple(
@@ -191,29 +192,54 @@ async def invoice_objects(context: Context, invoices: Sequence[Invoice]) -> list
     return [InvoiceObject(**fields) for fields in await _shared_fields(context, invoices)]
 
 
-async def invoice_detail(context: Context, invoice: Invoice) -> InvoiceDetail:
+async def invoice_details(context: Context, invoices: Sequence[Invoice]) -> list[InvoiceDetail]:
+    """Invoices with everything inside, in a fixed number of queries."""
+    if not invoices:
+        return []
     session = context.session
-    fields = (await _shared_fields(context, [invoice]))[0]
-    lines = (
+    ids = [invoice.id for invoice in invoices]
+    rows = (
         await session.execute(
             select(InvoiceLine, Subscription)
             .join(Subscription, Subscription.id == InvoiceLine.subscription_id)
-            .where(InvoiceLine.invoice_id == invoice.id)
-            .order_by(InvoiceLine.position)
+            .where(InvoiceLine.invoice_id.in_(ids))
+            .order_by(InvoiceLine.invoice_id, InvoiceLine.position)
         )
     ).all()
-    fees = await session.scalars(
-        select(Fee).where(Fee.invoice_id == invoice.id, Fee.deleted_at.is_(None)).order_by(Fee.created_at, Fee.id)
+    subscriptions = list({subscription.id: subscription for _, subscription in rows}.values())
+    shown = dict(
+        zip(
+            [subscription.id for subscription in subscriptions],
+            await subscription_objects(context, subscriptions),
+            strict=True,
+        )
     )
-    return InvoiceDetail(
-        **fields,
-        billing_periods=[_billing_period(line, subscription.external_id) for line, subscription in lines],
-        subscriptions=await subscription_objects(context, [subscription for _, subscription in lines]),
-        fees=await fee_objects(context, fees.all()),
-        credits=[],
-        error_details=[],
-        applied_invoice_custom_sections=[],
-    )
+    fees = (
+        await session.scalars(
+            select(Fee).where(Fee.invoice_id.in_(ids), Fee.deleted_at.is_(None)).order_by(Fee.created_at, Fee.id)
+        )
+    ).all()
+    periods: dict[UUID, list[BillingPeriodObject]] = {invoice_id: [] for invoice_id in ids}
+    billed: dict[UUID, list[SubscriptionObject]] = {invoice_id: [] for invoice_id in ids}
+    for line, subscription in rows:
+        periods[line.invoice_id].append(_billing_period(line, subscription.external_id))
+        billed[line.invoice_id].append(shown[subscription.id])
+    priced: dict[UUID, list[FeeObject]] = {invoice_id: [] for invoice_id in ids}
+    for fee in await fee_objects(context, fees):
+        assert fee.lago_invoice_id is not None
+        priced[fee.lago_invoice_id].append(fee)
+    return [
+        InvoiceDetail(
+            **fields,
+            billing_periods=periods[invoice.id],
+            subscriptions=billed[invoice.id],
+            fees=priced[invoice.id],
+            credits=[],
+            error_details=[],
+            applied_invoice_custom_sections=[],
+        )
+        for invoice, fields in zip(invoices, await _shared_fields(context, invoices), strict=True)
+    ]
 
 
 def _billing_period(line: InvoiceLine, external_subscription_id: str) -> BillingPeriodObject:

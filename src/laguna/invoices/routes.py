@@ -116,7 +116,7 @@ async def show_invoice(context: Scoped, lago_id: str) -> Response:
     invoice = await find(context, Invoice, "invoice", id=parse_id(lago_id))
     if invoice.status not in VISIBLE_STATUSES:
         raise not_found("invoice")
-    return reply("invoice", await reading.invoice_detail(context, invoice))
+    return reply("invoice", (await reading.invoice_details(context, [invoice]))[0])
 
 
 @router.get("/fees")

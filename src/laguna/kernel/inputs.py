@@ -100,8 +100,10 @@ def read_decimal(value: Any) -> Decimal:
     """A finite decimal from a number or numeric text, within 30 digits before and 15 after the point."""
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         raise _fail("value_is_invalid")
+    if isinstance(value, str) and (not value.isascii() or "_" in value):  # Python reads them, nobody means them
+        raise _fail("value_is_invalid")
     try:
-        number = Decimal(value.strip() if isinstance(value, str) and value.isascii() and "_" not in value else value)
+        number = Decimal(value)
     except (InvalidOperation, ValueError):
         raise _fail("value_is_invalid") from None
     if not number.is_finite():

@@ -64,11 +64,12 @@ class Meta(Output):
     total_count: int
 
 
-def _json(value: Output | Mapping[str, Any] | Sequence[Any] | None) -> bytes:
+def to_json(value: Output | Mapping[str, Any] | Sequence[Any] | None) -> bytes:
+    """Compact JSON of an answer, or of a part of one; keys in the order of declaration."""
     if isinstance(value, BaseModel):
         return value.__pydantic_serializer__.to_json(value)
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return b"[" + b",".join(map(_json, value)) + b"]"
+        return b"[" + b",".join(map(to_json, value)) + b"]"
     return msgspec.json.encode(value)
 
 
@@ -82,9 +83,9 @@ def error_response(status: int, body: Mapping[str, Any], headers: Mapping[str, s
 
 def reply(root: str, value: Output | Sequence[Output]) -> Response:
     """`{"<root>": value}`; a sequence makes a list answer without `meta`."""
-    return json_response(b'{"%s":%s}' % (root.encode(), _json(value)))
+    return json_response(b'{"%s":%s}' % (root.encode(), to_json(value)))
 
 
 def reply_page(plural: str, values: Sequence[Output], meta: Meta) -> Response:
     """`{"<plural>": [...], "meta": {...}}`."""
-    return json_response(b'{"%s":%s,"meta":%s}' % (plural.encode(), _json(values), _json(meta)))
+    return json_response(b'{"%s":%s,"meta":%s}' % (plural.encode(), to_json(values), to_json(meta)))

@@ -36,7 +36,8 @@ class Query:
         except ValueError:  # more fields than any client means
             pairs = []
         for name, value in pairs:
-            value = value.replace("\x00", "\ufffd")  # PostgreSQL has no NUL in text; nothing can match it anyway
+            # PostgreSQL has no NUL in text; nothing can match it anyway
+            name, value = name.replace("\x00", "\ufffd"), value.replace("\x00", "\ufffd")
             indexed = _INDEXED.match(name)
             key = indexed["key"] if indexed else ""
             if indexed and key and not key.isdigit():

@@ -22,6 +22,7 @@ from laguna.metrics.schemas import (
     metric_object,
 )
 from laguna.models import BillableMetric, BillableMetricFilter, Charge, EventStream, Organization, Plan
+from laguna.webhooks.outbox import emit
 
 FIELDS = (
     "name",
@@ -56,6 +57,7 @@ async def create_metric(context: Context, data: MetricInput, problems: Problems)
     if data.filters is not None:
         await _replace_filters(context, metric, data.filters)
     await _changed(context, metric, derive=True)
+    await _tell(context, "billable_metric.created", metric)
     return metric
 
 
@@ -79,6 +81,7 @@ async def update_metric(
     if data.filters is not None:
         await _replace_filters(context, metric, data.filters)
     await _changed(context, metric, derive=bool(changed & DERIVING))
+    await _tell(context, "billable_metric.updated", metric)
     return metric
 
 
@@ -151,6 +154,14 @@ async def delete_metric(context: Context, metric: BillableMetric) -> None:
         .values(deleted_at=context.now)
     )
     await _changed(context, metric, derive=False)
+    await _tell(context, "billable_metric.deleted", metric)
+
+
+async def _tell(context: Context, webhook_type: str, metric: BillableMetric) -> None:
+    async def render() -> list[tuple[UUID, MetricObject]]:
+        return [(metric.id, (await metric_objects(context, [metric]))[0])]
+
+    await emit(context, webhook_type, "billable_metric", render)
 
 
 async def _changed(context: Context, metric: BillableMetric, *, derive: bool) -> None:

@@ -172,4 +172,4 @@ def rounded(metric: MetricValues, units: Decimal) -> Decimal:
     else:
         context = decimal.Context(prec=PRECISION, rounding=_ROUNDING[function])
         result = units.scaleb(places, context).quantize(Decimal(1), context=context).scaleb(-places, context)
-    return Decimal(format(result, "f"))
+    return Decimal(format(result, "f")) or ZERO  # never -0

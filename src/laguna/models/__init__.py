@@ -7,9 +7,11 @@ from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
 from laguna.models.metric import BillableMetric, BillableMetricFilter
 from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
+from laguna.models.server import ServerSecret
 from laguna.models.subscription import Subscription
 from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CustomerTax, PlanTax, Tax
 from laguna.models.timer import TimerFailure
+from laguna.models.webhook import WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "ApiKey",
@@ -36,10 +38,14 @@ __all__ = [
     "Organization",
     "Plan",
     "PlanTax",
+    "ServerSecret",
     "Subscription",
     "Tax",
     "Terms",
     "TermsHistory",
     "TimerFailure",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
     "WriterLane",
 ]

@@ -26,6 +26,7 @@ class Organization(Base):
     slug: Mapped[str] = mapped_column(unique=True)
     test_clock: Mapped[datetime | None]
     clock_target: Mapped[datetime | None]  # where the test clock is being moved to; null when it rests
+    hmac_key: Mapped[str] = mapped_column(server_default=text("gen_random_uuid()::text"))  # signs webhooks
     customer_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
     catalog_version: Mapped[int] = mapped_column(BigInteger, default=0)  # what writers of events know of the metrics
     created_at: Mapped[datetime]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from laguna.catalog.schemas import PlanObject
+from laguna.customers.schemas import CustomerObject
 from laguna.kernel.inputs import Boolean, FreeObject, IdField, Input, InstantField, ShortText, one_of
 from laguna.kernel.outputs import Instant, InstantMs, Output
 from laguna.models import Subscription
@@ -83,6 +84,12 @@ class SubscriptionDetail(SubscriptionObject):
     plan: PlanObject
     applicable_usage_thresholds: list[Output]
     entitlements: list[Output]
+
+
+class SubscriptionNews(SubscriptionDetail):
+    """A subscription as webhooks tell of it: with plan and customer."""
+
+    customer: CustomerObject
 
 
 class SubscriptionReply(Output):

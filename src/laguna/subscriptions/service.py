@@ -10,13 +10,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, select
 
+from laguna.catalog.schemas import PlanObject
 from laguna.catalog.service import plan_objects
+from laguna.customers.service import customer_objects
 from laguna.kernel.context import Context
 from laguna.kernel.errors import not_found
 from laguna.models import BillingEntity, Customer, Plan, Subscription
 from laguna.subscriptions.grid import BillingTime, Calendar, Interval, local_date
 from laguna.subscriptions.periods import current_charges_period
-from laguna.subscriptions.schemas import SubscriptionDetail, SubscriptionObject, own_fields
+from laguna.subscriptions.schemas import SubscriptionDetail, SubscriptionNews, SubscriptionObject, own_fields
 
 
 def calendar_of(subscription: Subscription, plan: Plan, timezone: str) -> Calendar:
@@ -147,12 +149,39 @@ async def subscription_objects(context: Context, subscriptions: Sequence[Subscri
     return [SubscriptionObject(**fields) for fields in await _shared_fields(context, subscriptions)]
 
 
+async def _plans_shown(context: Context, subscriptions: Sequence[Subscription]) -> dict[UUID, PlanObject]:
+    ids = {subscription.plan_id for subscription in subscriptions}
+    plans = (await context.session.scalars(select(Plan).where(Plan.id.in_(ids)))).all()
+    return {shown.lago_id: shown for shown in await plan_objects(context, plans)}
+
+
 async def subscription_detail(context: Context, subscription: Subscription) -> SubscriptionDetail:
     fields = (await _shared_fields(context, [subscription]))[0]
-    plan = await context.session.get_one(Plan, subscription.plan_id)
+    plans = await _plans_shown(context, [subscription])
     return SubscriptionDetail(
-        **fields,
-        plan=(await plan_objects(context, [plan]))[0],
-        applicable_usage_thresholds=[],
-        entitlements=[],
+        **fields, plan=plans[subscription.plan_id], applicable_usage_thresholds=[], entitlements=[]
     )
+
+
+async def subscription_news(
+    context: Context, subscriptions: Sequence[Subscription]
+) -> list[tuple[UUID, SubscriptionNews]]:
+    """Subscriptions as webhooks tell of them, each with its id, in a fixed number of queries."""
+    plans = await _plans_shown(context, subscriptions)
+    ids = {subscription.customer_id for subscription in subscriptions}
+    rows = (await context.session.scalars(select(Customer).where(Customer.id.in_(ids)))).all()
+    customers = await customer_objects(context, rows)
+    fields = await _shared_fields(context, subscriptions)
+    return [
+        (
+            subscription.id,
+            SubscriptionNews(
+                **shared,
+                plan=plans[subscription.plan_id],
+                applicable_usage_thresholds=[],
+                entitlements=[],
+                customer=customers[subscription.customer_id],
+            ),
+        )
+        for subscription, shared in zip(subscriptions, fields, strict=True)
+    ]

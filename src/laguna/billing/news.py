@@ -1,0 +1,43 @@
+"""What billing tells the world: webhooks of subscriptions and invoices, written in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+
+from laguna.invoices.reading import invoice_details
+from laguna.invoices.schemas import InvoiceDetail
+from laguna.kernel.context import Context
+from laguna.models import Invoice, Subscription
+from laguna.subscriptions.schemas import SubscriptionNews
+from laguna.subscriptions.service import subscription_news
+from laguna.webhooks.outbox import emit
+
+
+async def tell(context: Context, webhook_type: str, subscriptions: Sequence[Subscription]) -> None:
+    """Something happened to subscriptions."""
+
+    async def render() -> list[tuple[UUID, SubscriptionNews]]:
+        return await subscription_news(context, subscriptions)
+
+    if subscriptions:
+        await emit(context, webhook_type, "subscription", render)
+
+
+async def tell_of_invoices(context: Context, webhook_types: str | Sequence[str], invoice_ids: Sequence[UUID]) -> None:
+    """Something happened to invoices; they are told in the order given."""
+
+    async def render() -> list[tuple[UUID, InvoiceDetail]]:
+        query = (
+            select(Invoice)
+            .where(Invoice.organization_id == context.organization_id, Invoice.id.in_(invoice_ids))
+            .execution_options(populate_existing=True)
+        )
+        found = {invoice.id: invoice for invoice in await context.session.scalars(query)}
+        invoices = [found[invoice_id] for invoice_id in invoice_ids]
+        return list(zip(invoice_ids, await invoice_details(context, invoices), strict=True))
+
+    if invoice_ids:
+        await emit(context, webhook_types, "invoice", render)

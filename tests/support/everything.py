@@ -1,0 +1,101 @@
+"""An organization with one of everything, whose identifiers and names all carry one mark."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from support.billing import make_customer, make_metric, make_plan, standard, subscribe, use
+from support.client import Client
+
+MARK = "alpha-secret"
+NOW = "2024-01-10T00:00:00Z"  # where its test clock has to start
+
+# The only tables that are not one organization's alone.
+SHARED_TABLES = {
+    "organizations",  # they are the tenants
+    "events",  # an organization's by its stream
+    "writer_lanes",  # the server's
+    "server_secrets",  # the server's
+}
+
+# What stands in the path for its objects.
+PARAMETERS = {
+    "/billable_metrics/{code}": f"{MARK}-metric",
+    "/billing_entities/{code}": "entity",
+    "/customers/{external_id}": f"{MARK}-customer",
+    "/customers/{external_id}/current_usage": f"{MARK}-customer",
+    "/customers/{external_id}/invoices": f"{MARK}-customer",
+    "/customers/{external_id}/subscriptions": f"{MARK}-customer",
+    "/events/{transaction_id}": f"{MARK}-event",
+    "/fees/{lago_id}": "fee",
+    "/invoices/{lago_id}": "invoice",
+    "/plans/{code}": f"{MARK}-plan",
+    "/subscriptions/{external_id}": f"{MARK}-subscription",
+    "/taxes/{code}": f"{MARK}-tax",
+}
+# Queries that ask for what is its own.
+QUERIES = {
+    "/customers": {"external_id": f"{MARK}-customer"},
+    "/customers/{external_id}/current_usage": {"external_subscription_id": f"{MARK}-subscription"},
+    "/events": {"external_subscription_id": f"{MARK}-subscription"},
+    "/fees": {"external_customer_id": f"{MARK}-customer"},
+    "/invoices": {"external_customer_id": f"{MARK}-customer"},
+    "/plans": {"search_term": MARK},
+    "/subscriptions": {"external_customer_id": f"{MARK}-customer"},
+}
+
+
+@dataclass
+class Tenant:
+    """The organization, with the ids of its objects."""
+
+    client: Client
+    ids: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    def path(self, route: str) -> str:
+        """The route's path with A's identifiers in it."""
+        return re.sub(r"{\w+}", lambda _: self.parameters[route], route)
+
+
+def make_everything(client: Client) -> Tenant:
+    """One of every kind of object, and of every status that this version knows."""
+    client.put("/organizations", {"organization": {"name": f"{MARK} company", "legal_name": f"{MARK} Ltd"}})
+    tenant = Tenant(client, parameters=dict(PARAMETERS))
+    tax = {"name": f"{MARK} VAT", "code": f"{MARK}-tax", "rate": 20, "applied_to_organization": True}
+    tenant.ids["tax"] = client.post("/taxes", {"tax": tax})["tax"]["lago_id"]
+    filters = [{"key": "region", "values": [f"{MARK}-europe"]}]
+    tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
+    charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"])
+    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
+    tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
+    metadata = [{"key": "k", "value": MARK, "display_in_invoice": True}]
+    customer = make_customer(client, f"{MARK}-customer", name=MARK, metadata=metadata, tax_codes=[f"{MARK}-tax"])
+    tenant.ids |= {"customer": customer["lago_id"], "metadata": customer["metadata"][0]["lago_id"]}
+    make_customer(client, f"{MARK}-slow", billing_configuration={"invoice_grace_period": 20})
+    for external_id, more in (
+        ("subscription", {}),
+        ("ended", {}),
+        ("later", {"subscription_at": "2030-01-01T00:00:00Z"}),
+        ("drafted", {"external_customer_id": f"{MARK}-slow"}),
+    ):
+        subscribe(client, f"{MARK}-customer", f"{MARK}-plan", f"{MARK}-{external_id}", **more)
+    event = {
+        "transaction_id": f"{MARK}-event",
+        "external_subscription_id": f"{MARK}-subscription",
+        "code": f"{MARK}-metric",
+        "properties": {"size": 3, "note": MARK},
+    }
+    client.post("/events", {"event": event})
+    client.delete(f"/subscriptions/{MARK}-ended")
+    client.at("2024-02-02T00:00:00Z")
+    use(client, "2024-02-02T00:00:00Z", f"{MARK}-metric", f"{MARK}-subscription", size=5)
+    by_status = {each["status"]: each["lago_id"] for each in client.get("/invoices")["invoices"]}
+    assert set(by_status) == {"draft", "finalized"}
+    tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}
+    tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
+    tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
+    tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
+    tenant.parameters["/billing_entities/{code}"] = client.get("/billing_entities")["billing_entities"][0]["code"]
+    return tenant
