@@ -21,6 +21,7 @@ from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
 from laguna.subscriptions import routes as subscriptions_routes
 from laguna.taxes import routes as taxes_routes
+from laguna.webhooks import routes as webhooks_routes
 from laguna.webhooks.sender import Sender
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -36,7 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     subscriptions_routes.router,
     billing_routes.router,
     invoices_routes.router,
-    # webhooks_routes.router,
+    webhooks_routes.router,
 )
 JOBS = (backfill.fill_event_values,)
 TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that the routes' modules register

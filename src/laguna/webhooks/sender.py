@@ -125,7 +125,7 @@ class Sender:
         self._database = database
         self._issuer = issuer
         self._timeout_seconds = timeout_seconds
-        self._lease = timedelta(seconds=3 * timeout_seconds + 10)
+        self._lease = timedelta(seconds=3 * timeout_seconds + 5)
         self._allow_private = allow_private
         self._sending: dict[asyncio.Task[Outcome], Claimed] = {}
         self._woken = asyncio.Event()
