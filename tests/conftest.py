@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from support.client import START, Client, Sandbox, new_organization
-from support.database import Databases, shared_postgres
+from support.database import Databases, RunPostgres
 from support.server import Server, running_server
 
+POSTGRES = pytest.StashKey[RunPostgres]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """With xdist, the process that hands out the tests starts the run's PostgreSQL: it outlives every worker."""
+    stash: pytest.Stash = node.config.stash
+    if POSTGRES not in stash:
+        stash[POSTGRES] = RunPostgres()
+    node.workerinput["postgres_url"] = stash[POSTGRES].url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    postgres = config.stash.get(POSTGRES, None)
+    if postgres is not None:
+        postgres.stop()
+
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(scope="session")
-def databases(run_folder: Path) -> Iterator[Databases]:
-    """The run's PostgreSQL."""
-    with shared_postgres(run_folder) as shared:
-        yield shared
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """The run's PostgreSQL; without xdist it is started by the first test that needs it."""
+    told: dict[str, Any] = getattr(request.config, "workerinput", {})
+    if "postgres_url" in told:
+        return Databases(told["postgres_url"])
+    stash = request.config.stash
+    stash[POSTGRES] = RunPostgres()
+    return Databases(stash[POSTGRES].url)
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -30,31 +25,34 @@ SETTINGS = {
 }
 
 
-@contextmanager
-def _locked(path: Path, kind: int) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, kind)
-        yield
-
-
 def _named(url: str, database: str) -> str:
     """The same server's other database."""
     return re.sub(r"@/[^?]*", f"@/{database}", url)
 
 
-def _start() -> tuple[EmbeddedPostgres, str]:
-    folder = Path(tempfile.mkdtemp(prefix="laguna-tests-"))
-    folder.chmod(0o711)  # as root, PostgreSQL may run under another account, which must reach its folder
-    server = EmbeddedPostgres(folder, settings=SETTINGS)
-    server.start()
-    try:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        upgrade(_named(server.url, TEMPLATE))
-    except BaseException:
-        server.stop(immediate=True)
-        raise
-    return server, server.url
+class RunPostgres:
+    """The run's PostgreSQL, in a folder that goes with it. It ends with the process that started it, however it ends.
+
+    Start it in a process that outlives all that use it, from the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="laguna-tests-"))
+        self._folder.chmod(0o711)  # as root, PostgreSQL may run under another account, which must reach its folder
+        self._server = EmbeddedPostgres(self._folder, settings=SETTINGS)
+        try:
+            self._server.start()
+            self.url = self._server.url
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+            upgrade(_named(self.url, TEMPLATE))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self._server.stop(immediate=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Databases:
@@ -77,34 +75,3 @@ class Databases:
         with psycopg.connect(self._url, autocommit=True) as connection:
             statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             connection.execute(statement.format(sql.Identifier(name[1])))
-
-
-@contextmanager
-def shared_postgres(run_folder: Path) -> Iterator[Databases]:
-    """The run's PostgreSQL. The first process to ask starts it, and stops it when the last one is done.
-
-    It dies with the process that started it, so that a killed run leaves no server behind. `run_folder` is the same
-    for all processes of the run.
-    """
-    users, starting, told = (run_folder / name for name in ("postgres.users", "postgres.lock", "postgres.json"))
-    server: EmbeddedPostgres | None = None
-    with _locked(users, fcntl.LOCK_SH):
-        with _locked(starting, fcntl.LOCK_EX):
-            known = json.loads(told.read_text()) if told.exists() else None
-            if known is not None and Path("/proc", str(known["pid"])).exists():
-                url = str(known["url"])
-            else:
-                server, url = _start()
-                told.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-        try:
-            yield Databases(url)
-        except BaseException:
-            if server is not None:
-                server.stop(immediate=True)
-            raise
-    if server is None:
-        return
-    with _locked(users, fcntl.LOCK_EX):  # the others are done
-        told.unlink(missing_ok=True)
-        server.stop(immediate=True)
-    shutil.rmtree(server.data_dir, ignore_errors=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+import psycopg
+
 from support.billing import make_customer, make_metric, make_plan, standard, subscribe, use
 from support.client import Client
 
@@ -33,6 +35,10 @@ PARAMETERS = {
     "/plans/{code}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
+    "/webhook_deliveries/{lago_id}": "delivery",
+    "/webhook_deliveries/{lago_id}/retry": "delivery",
+    "/webhook_endpoints/{lago_id}": "endpoint",
+    "/webhook_endpoints/{lago_id}/replay": "endpoint",
 }
 # Queries that ask for what is its own.
 QUERIES = {
@@ -70,9 +76,16 @@ def make_everything(client: Client) -> Tenant:
     charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"])
     plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
+    endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
+    tenant.ids["endpoint"] = client.post("/webhook_endpoints", {"webhook_endpoint": endpoint})["webhook_endpoint"][
+        "lago_id"
+    ]
     metadata = [{"key": "k", "value": MARK, "display_in_invoice": True}]
     customer = make_customer(client, f"{MARK}-customer", name=MARK, metadata=metadata, tax_codes=[f"{MARK}-tax"])
     tenant.ids |= {"customer": customer["lago_id"], "metadata": customer["metadata"][0]["lago_id"]}
+    client.put(f"/webhook_endpoints/{tenant.ids['endpoint']}", {"webhook_endpoint": {"event_types": []}})
+    tenant.ids["delivery"] = client.get("/webhook_deliveries")["webhook_deliveries"][0]["lago_id"]
+    give_up_webhooks(client)
     make_customer(client, f"{MARK}-slow", billing_configuration={"invoice_grace_period": 20})
     for external_id, more in (
         ("subscription", {}),
@@ -97,5 +110,19 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
     tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
     tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
+    for route in ("/webhook_endpoints/{lago_id}", "/webhook_endpoints/{lago_id}/replay"):
+        tenant.parameters[route] = tenant.ids["endpoint"]
+    for route in ("/webhook_deliveries/{lago_id}", "/webhook_deliveries/{lago_id}/retry"):
+        tenant.parameters[route] = tenant.ids["delivery"]
     tenant.parameters["/billing_entities/{code}"] = client.get("/billing_entities")["billing_entities"][0]["code"]
     return tenant
+
+
+def give_up_webhooks(client: Client) -> None:
+    """Nothing of the outbox is tried again, so that its rows rest."""
+    with psycopg.connect(client.server.database_url) as connection:
+        connection.execute(
+            "UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, leased_until = NULL"
+            " WHERE organization_id = %s",
+            [client.organization_id],
+        )
