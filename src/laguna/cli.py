@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | keys | config | demo`."""
+"""The command line: `laguna up | serve | work | migrate | keys | config | demo | bench`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from laguna.bench import app as bench
 from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
 from laguna.kernel.launch import end_with_parent
 from laguna.settings import Settings, explain, settings, variable, variables
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(bench)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on. [LAGUNA_HOST]", show_default=False)]
 Port = Annotated[

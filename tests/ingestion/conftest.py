@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -10,9 +10,18 @@ from fastapi import FastAPI
 
 from laguna.app import create_app
 from laguna.settings import Settings
+from support.database import Databases
 from support.sender import Sender, make_sender
 
 START = datetime(2024, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def database_url(databases: Databases) -> Iterator[str]:
+    """A database without a server's worker on it, which would fill in values behind a test's back."""
+    url = databases.clone()
+    yield url
+    databases.drop(url)
 
 
 @pytest.fixture

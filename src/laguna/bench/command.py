@@ -20,9 +20,10 @@ def ingest(
     runs: Annotated[int, typer.Option(min=1, help="Measured runs, after one to warm up.")] = 3,
     connections: Annotated[int, typer.Option(min=1, max=256, help="Connections, each with one request open.")] = 8,
     batch: Annotated[int, typer.Option(min=1, max=100, help="Events in a request.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the API (LAGUNA_WORKERS).")] = 2,
 ) -> None:
     """Events stored over HTTP, against a plain COPY of the same rows into an identical table."""
     from laguna.bench.ingest import measure
 
-    ratio = measure(events, runs, connections, batch, typer.echo)
+    ratio = measure(events, runs, connections, batch, workers, typer.echo)
     typer.echo(f"median ratio {ratio:.2f}")

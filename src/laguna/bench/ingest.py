@@ -27,16 +27,16 @@ _COLUMNS = (
 )
 
 
-def measure(events: int, runs: int, connections: int, batch: int, say: Callable[[str], None]) -> float:
+def measure(events: int, runs: int, connections: int, batch: int, workers: int, say: Callable[[str], None]) -> float:
     """The median ratio of `runs` runs after one to warm up; `say` gets a line for each."""
     ratios: list[float] = []
-    with bench_server() as server, psycopg.connect(server.database_url, autocommit=True) as connection:
+    with bench_server(workers) as server, psycopg.connect(server.database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE events_copied (LIKE events INCLUDING ALL)")
         metric = msgspec.json.encode({"billable_metric": _METRIC})
         send_all(server.port, [request("/api/v1/billable_metrics", server.key, metric)], 1)
         for run in range(runs + 1):
             http = _over_http(server, run, events, connections, batch)
-            copy = _by_copy(connection, events)
+            copy = _by_copy(connection, run, events)
             if run > 0:
                 ratios.append(http / copy)
                 say(f"run {run}: {http:,.0f} events/s over HTTP, {copy:,.0f} rows/s by COPY, ratio {http / copy:.2f}")
@@ -69,10 +69,10 @@ def _over_http(server: BenchServer, run: int, events: int, connections: int, bat
     return events / (time.perf_counter() - began)
 
 
-def _by_copy(connection: psycopg.Connection[tuple[object, ...]], events: int) -> float:
-    """COPY the rows that the last run stored, in the order of their arrival, in one transaction."""
-    newest = f"SELECT {_COLUMNS} FROM events ORDER BY seq DESC LIMIT {events}"
-    with connection.cursor().copy(f"COPY (SELECT * FROM ({newest}) AS newest ORDER BY seq) TO STDOUT".encode()) as out:
+def _by_copy(connection: psycopg.Connection[tuple[object, ...]], run: int, events: int) -> float:
+    """COPY the rows that the run stored, in the order of their arrival, in one transaction."""
+    newest = f"SELECT {_COLUMNS} FROM events WHERE transaction_id LIKE 'run-{run}-%' ORDER BY seq"
+    with connection.cursor().copy(f"COPY ({newest}) TO STDOUT".encode()) as out:
         rows = b"".join(bytes(block) for block in out)
     began = time.perf_counter()
     with connection.cursor().copy(f"COPY events_copied ({_COLUMNS}) FROM STDIN".encode()) as copy:

@@ -38,14 +38,15 @@ class BenchServer:
 
 
 @contextlib.contextmanager
-def bench_server() -> Generator[BenchServer]:
-    """A fresh database on the server of DATABASE_URL, or an embedded one in a temporary folder, and an API on it."""
+def bench_server(workers: int = 1) -> Generator[BenchServer]:
+    """A fresh database on the server of DATABASE_URL, or an embedded one in a temporary folder, and an API on it of
+    so many processes."""
     with _database() as url:
         upgrade(url)
         key = first_organization(url)
         assert key is not None, "a fresh database has no organization"
         port = claim_port("127.0.0.1", 0)
-        environment = {**os.environ, "DATABASE_URL": url, "LAGUNA_WORKERS": "1", "LAGUNA_LOG_LEVEL": "warning"}
+        environment = {**os.environ, "DATABASE_URL": url, "LAGUNA_WORKERS": str(workers), "LAGUNA_LOG_LEVEL": "warning"}
         program = command([sys.executable, "-m", "laguna", "serve", "--host", "127.0.0.1", "--port", str(port)])
         process = subprocess.Popen(program, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
         try:

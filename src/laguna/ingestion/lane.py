@@ -83,6 +83,7 @@ class Lane:
         last: int,
     ) -> None:
         self.lost = False
+        self._flushing = False
         self.number = number
         self.pid = connection.info.backend_pid
         self._connection = connection
@@ -114,13 +115,21 @@ class Lane:
         return self.number << LANE_SHIFT | (self._last + 1)
 
     async def close(self) -> None:
+        """Let go of both connections; a flush under way lets go of its own, which nobody else may close under it."""
         self.lost = True
         await self._connection.close()
-        await self._flusher.close()
+        if not self._flushing:
+            await self._flusher.close()
 
     async def flush(self) -> None:
         """Return when all that was committed before is durable. After an error nobody knows: the lane is lost."""
-        await self._flusher.execute(FLUSH)
+        self._flushing = True
+        try:
+            await self._flusher.execute(FLUSH)
+        finally:
+            self._flushing = False
+            if self.lost:
+                await self._flusher.close()
 
     async def begin(
         self, organizations: Iterable[UUID], key_hashes: Iterable[bytes], now: datetime

@@ -120,9 +120,7 @@ class Writer:
                 )
                 if catalog is not None:
                     submission.prepare(catalog)
-            if self._stopping:
-                raise unavailable()
-            self._queue.append(submission)
+            self._queue.append(submission)  # also while stopping: it was counted before, and is waited for
             self._wanted.set()
             return await submission.done
         finally:

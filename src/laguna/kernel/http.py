@@ -13,13 +13,14 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laguna.kernel.context import Context
 from laguna.kernel.db import is_repeatable, is_unreachable
 from laguna.kernel.errors import ApiError, internal, not_found, unavailable
 from laguna.kernel.ids import new_id
-from laguna.kernel.inputs import Input
+from laguna.kernel.inputs import Input, receive_body
 from laguna.kernel.outputs import error_response
 from laguna.kernel.queries import Query
 
@@ -111,9 +112,11 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_marked)
+        except ClientDisconnect:
+            log.debug("client went away", path=scope["path"])
         except Exception:
             if status:
-                raise
+                return  # answered, and logged where that was done
             log.exception("request failed")
             error = internal()
             await error_response(error.status, error.body)(scope, receive, send_marked)
@@ -134,6 +137,8 @@ class ApiRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             open_context: OpenContext = request.app.state.open_context
+            if request.method not in ("GET", "DELETE"):
+                await receive_body(request)
             attempt = 1
             while True:
                 try:
@@ -202,7 +207,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def any_error(_: Request, error: Exception) -> Response:
         answer = unavailable() if is_unreachable(error) else internal()
-        log.error("request failed", exc_info=error)
+        if not isinstance(error, ClientDisconnect):
+            log.error("request failed", exc_info=error)
         return error_response(answer.status, answer.body, answer.headers)
 
     app.add_exception_handler(ApiError, api_error)

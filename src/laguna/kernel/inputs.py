@@ -27,6 +27,7 @@ from laguna.kernel.ids import parse_id
 from laguna.kernel.queries import parse_instant
 
 MAX_DEPTH = 100
+DRAINED_LIMITS = 10  # of a body that is too large, so many times the limit is taken in
 INTEGER_MAX = 2**63 - 1
 INT32_MAX = 2**31 - 1
 DIGITS_BEFORE, DIGITS_AFTER = 30, 15
@@ -301,24 +302,33 @@ def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
     return False
 
 
-async def read_body(request: Request) -> bytes:
-    """The raw body, at most the configured size (413 beyond). Read once, kept for another try of the handler."""
-    known = getattr(request.state, "body", None)
-    if known is not None:
-        return cast(bytes, known)
+async def receive_body(request: Request) -> None:
+    """Take the body in, once, and keep it for `read_body`, before a connection of the database is held for it.
+
+    One that is too large is still taken in, to a point, and thrown away: a client that is cut off while it sends
+    doesn't see why.
+    """
+    if hasattr(request.state, "body"):
+        return
     limit: int = request.app.state.max_body_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large()
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > limit:
-            raise too_large()
-        chunks.append(chunk)
-    request.state.body = b"".join(chunks)
-    return request.state.body
+        if size <= limit:
+            chunks.append(chunk)
+        elif size > limit * DRAINED_LIMITS:
+            break
+    request.state.body = b"".join(chunks) if size <= limit else None
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw body, at most the configured size (413 beyond)."""
+    await receive_body(request)
+    body: bytes | None = request.state.body
+    if body is None:
+        raise too_large()
+    return body
 
 
 def decode_json(body: bytes) -> Any:

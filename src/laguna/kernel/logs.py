@@ -11,7 +11,12 @@ import structlog
 def configure_logs(log_format: str, level: str) -> None:
     """`console` or `json`; `level` is one of debug, info, warning, error."""
     renderer: Any = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=False,
+            exception_formatter=structlog.dev.plain_traceback,  # a richer one shows variables, keys among them
+        )
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
