@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from laguna.billing.parties import Party
 from laguna.kernel.context import Context
@@ -30,7 +31,7 @@ async def last_lines(context: Context, subscription_ids: Sequence[UUID]) -> dict
     """The latest line of each subscription that has one."""
     query = (
         select(InvoiceLine)
-        .distinct(InvoiceLine.subscription_id)
+        .ext(distinct_on(InvoiceLine.subscription_id))
         .where(
             InvoiceLine.organization_id == context.organization_id,
             InvoiceLine.subscription_id.in_(subscription_ids),

@@ -311,6 +311,10 @@ async def receive_body(request: Request) -> None:
     if hasattr(request.state, "body"):
         return
     limit: int = request.app.state.max_body_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit * DRAINED_LIMITS:
+        request.state.body = None  # not worth the wait
+        return
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
