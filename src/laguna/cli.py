@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -53,6 +54,7 @@ def serve(
     host: Host = None,
     port: Port = None,
     reserved: Annotated[bool, typer.Option(hidden=True, help="The port is held by `laguna up`.")] = False,
+    application: Annotated[str, typer.Option(hidden=True, help="What the benchmarks serve.")] = "laguna.app",
 ) -> None:
     """Start the API alone, on the database of DATABASE_URL."""
     from granian.constants import HTTPModes, Interfaces, Loops
@@ -75,7 +77,7 @@ def serve(
         workers_kill_timeout=current.stop_seconds,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(_load_app, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_load_app, application, os.getpid()), wrap_loader=False)
 
 
 @app.command()
@@ -209,9 +211,7 @@ def _database(current: Settings) -> Generator[str]:
         yield postgres.url
 
 
-def _load_app(parent: int) -> Callable[..., Any]:
-    """The application, in a process of Granian's, which would outlive a killed parent."""
+def _load_app(module: str, parent: int) -> Callable[..., Any]:
+    """The application of the module, in a process of Granian's, which would outlive a killed parent."""
     end_with_parent(parent)
-    from laguna.app import create_app
-
-    return create_app()
+    return importlib.import_module(module).create_app()

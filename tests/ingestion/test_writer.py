@@ -162,50 +162,27 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(
     assert seqs == list(range(seqs[0], seqs[0] + 3))
 
 
-@pytest.mark.parametrize("crashed", [True, False])
-async def test_a_commit_that_was_not_flushed_is_looked_up(
-    app: FastAPI, sender: Sender, monkeypatch: pytest.MonkeyPatch, crashed: bool
+@pytest.mark.parametrize(("default", "used"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+async def test_a_commit_waits_for_the_disk_whatever_the_database_prefers(
+    own_database_url: str, monkeypatch: pytest.MonkeyPatch, default: str, used: str
 ) -> None:
-    flush, lost = Lane.flush, 0
+    async with await psycopg.AsyncConnection.connect(own_database_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        await connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {default}'.encode())
+    commit, seen = Lane.commit, list[str]()
 
-    async def lose(self: Lane) -> None:
-        nonlocal lost
-        lost += 1
-        if lost > 1:
-            await flush(self)
-            return
-        if crashed:  # what was committed but not on disk is gone
-            await rows(app, "DELETE FROM events WHERE transaction_id IN ('a', 'b')")
-        raise psycopg.OperationalError
+    async def look(self: Lane, count: int) -> None:
+        cursor = await self._connection.execute("SHOW synchronous_commit")  # pyright: ignore[reportPrivateUsage]
+        seen.extend(row[0] for row in await cursor.fetchall())
+        await commit(self, count)
 
-    await sender.event(**event("first"))
-    monkeypatch.setattr(Lane, "flush", lose)
-    answers = await asyncio.gather(sender.events(event("a"), event("b")), sender.event(**event("first")))
-    assert [answer.status_code for answer in answers] == [200, 422]
-    assert lost > 1
-    assert await sender.transaction_ids() == ["a", "b", "first"]
-
-
-async def test_a_duplicate_is_refused_only_once_the_first_is_durable(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flush, on_disk = Lane.flush, asyncio.Event()
-
-    async def wait(self: Lane) -> None:
-        await on_disk.wait()
-        await flush(self)
-
-    monkeypatch.setattr(Lane, "flush", wait)
-    first = asyncio.create_task(sender.event(**event("a")))
-    second = asyncio.create_task(sender.event(**event("a")))
-    while await sender.transaction_ids() != ["a"]:
-        assert not first.done()
-    await asyncio.sleep(0.1)
-    assert not first.done()
-    assert not second.done()
-    on_disk.set()
-    # which of the two came first is nobody's choice
-    assert sorted([(await first).status_code, (await second).status_code]) == [200, 422]
+    monkeypatch.setattr(Lane, "commit", look)
+    app = create_app(Settings(database_url=own_database_url, log_level="error"))
+    async with app.router.lifespan_context(app):
+        sender = await make_sender(app)
+        async with sender.http:
+            assert (await sender.event(**event("a"))).status_code == 200
+    assert seen == [used]
 
 
 async def test_a_commit_that_stays_unknown_is_answered_503(

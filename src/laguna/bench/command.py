@@ -16,14 +16,22 @@ def bench() -> None:
 
 @app.command()
 def ingest(
-    events: Annotated[int, typer.Option(min=1_000, help="Events sent in each run.")] = 100_000,
+    single: Annotated[bool, typer.Option("--single", help="One event in a request, not a batch.")] = False,
+    events: Annotated[int | None, typer.Option(min=1_000, help="Events in each run. [100000; single: 20000]")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Measured runs, after one to warm up.")] = 3,
-    connections: Annotated[int, typer.Option(min=1, max=256, help="Connections, each with one request open.")] = 8,
+    connections: Annotated[int, typer.Option(min=1, max=256, help="Connections, each with one request open.")] = 64,
     batch: Annotated[int, typer.Option(min=1, max=100, help="Events in a request.")] = 100,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the API (LAGUNA_WORKERS).")] = 2,
 ) -> None:
-    """Events stored over HTTP, against a plain COPY of the same rows into an identical table."""
-    from laguna.bench.ingest import measure
+    """Events stored over HTTP, against a plain COPY of the same rows into an identical table.
 
-    ratio = measure(events, runs, connections, batch, workers, typer.echo)
+    Single events: against requests that are parsed and answered.
+    """
+    from laguna.bench import ingest as batches
+    from laguna.bench import single as singles
+
+    if single:
+        ratio = singles.measure(events or 20_000, runs, connections, workers, typer.echo)
+    else:
+        ratio = batches.measure(events or 100_000, runs, connections, batch, workers, typer.echo)
     typer.echo(f"median ratio {ratio:.2f}")

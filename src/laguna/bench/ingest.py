@@ -32,8 +32,7 @@ def measure(events: int, runs: int, connections: int, batch: int, workers: int, 
     ratios: list[float] = []
     with bench_server(workers) as server, psycopg.connect(server.database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE events_copied (LIKE events INCLUDING ALL)")
-        metric = msgspec.json.encode({"billable_metric": _METRIC})
-        send_all(server.port, [request("/api/v1/billable_metrics", server.key, metric)], 1)
+        make_metric(server)
         for run in range(runs + 1):
             http = _over_http(server, run, events, connections, batch)
             copy = _by_copy(connection, run, events)
@@ -43,12 +42,18 @@ def measure(events: int, runs: int, connections: int, batch: int, workers: int, 
     return statistics.median(ratios)
 
 
+def make_metric(server: BenchServer) -> None:
+    metric = msgspec.json.encode({"billable_metric": _METRIC})
+    send_all(server.port, [request("/api/v1/billable_metrics", server.key, metric)], 1)
+
+
 def _bodies(run: int, events: int, batch: int) -> Iterator[bytes]:
     for first in range(0, events, batch):
-        yield msgspec.json.encode({"events": [_event(run, n) for n in range(first, min(first + batch, events))]})
+        yield msgspec.json.encode({"events": [event(run, n) for n in range(first, min(first + batch, events))]})
 
 
-def _event(run: int, number: int) -> dict[str, object]:
+def event(run: int, number: int) -> dict[str, object]:
+    """As a client sends it: no two runs and numbers give the same."""
     return {
         "transaction_id": f"run-{run}-{number:09d}",
         "external_subscription_id": f"subscription-{number * 7919 % SUBSCRIPTIONS}",

@@ -47,7 +47,8 @@ def bench_server(workers: int = 1) -> Generator[BenchServer]:
         assert key is not None, "a fresh database has no organization"
         port = claim_port("127.0.0.1", 0)
         environment = {**os.environ, "DATABASE_URL": url, "LAGUNA_WORKERS": str(workers), "LAGUNA_LOG_LEVEL": "warning"}
-        program = command([sys.executable, "-m", "laguna", "serve", "--host", "127.0.0.1", "--port", str(port)])
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--application", "laguna.bench.application"]
+        program = command([sys.executable, "-m", "laguna", "serve", *arguments])
         process = subprocess.Popen(program, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
         try:
             _wait_until_ready(process, port)

@@ -15,10 +15,15 @@ TRANSACTION_BYTES, SUBSCRIPTION_BYTES = 9, 7
 
 
 def subscription_hash(external_subscription_id: str | None) -> str:
-    """The last 14 digits of the key of an event on a subscription; "" for none."""
+    """The last 14 digits of the key of an event on a subscription, as they are written in it; "" for none."""
     if external_subscription_id is None:
         return ""
-    return blake2b(external_subscription_id.encode(), digest_size=SUBSCRIPTION_BYTES).hexdigest()
+    return _tail(blake2b(external_subscription_id.encode(), digest_size=SUBSCRIPTION_BYTES).digest())
+
+
+def _tail(hashed: bytes) -> str:
+    digits = hashed.hex()
+    return f"{digits[:2]}-{digits[2:]}"
 
 
 def event_keys(organization_id: UUID, events: Iterable[tuple[str, str]]) -> list[str]:
@@ -31,8 +36,8 @@ def event_keys(organization_id: UUID, events: Iterable[tuple[str, str]]) -> list
     for transaction_id, subscription in events:
         transaction = started.copy()
         transaction.update(transaction_id.encode())
-        head, tail = transaction.hexdigest(), subscription or os.urandom(SUBSCRIPTION_BYTES).hex()
-        keys.append(f"{head[:8]}-{head[8:12]}-{head[12:16]}-{head[16:]}{tail[:2]}-{tail[2:]}")
+        head, tail = transaction.hexdigest(), subscription or _tail(os.urandom(SUBSCRIPTION_BYTES))
+        keys.append(f"{head[:8]}-{head[8:12]}-{head[12:16]}-{head[16:]}{tail}")
     return keys
 
 

@@ -1,11 +1,10 @@
-"""A lane: the connections on which one writer stores its groups, and the order of their arrival.
+"""A lane: the connection on which one writer stores its groups, and the order of their arrival.
 
 `seq = lane << 48 | n`. A session lock holds the lane, so one writer at a time counts on it, and what it commits is
 counted up in the same transaction: the arrivals of a lane are in the order of their commits, without gaps.
 
-A commit doesn't wait for the disk: a second connection does, for all commits so far, while the first goes on with the
-next group. PostgreSQL's log is one sequence: whatever has seen an event and is durable itself comes after the event in
-it, so nothing that lasts can ever rest on an event that didn't.
+A commit returns once it is on disk, and before that nobody sees its events: what is seen lasts. The next group gathers
+meanwhile; to store it meanwhile, too, cost more turns of both processes than it saved.
 """
 
 from __future__ import annotations
@@ -64,30 +63,20 @@ class CommitUnknownError(Exception):
     """The connection broke while the commit was under way: the group may be stored, or not."""
 
 
-# A commit on the way of the flusher: it is durable, and so is all that was committed before it.
-FLUSH = "SELECT pg_logical_emit_message(true, 'laguna', '')"
+# A server may have it off; whatever else it has is as durable or more.
+DURABLE = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
 
 
 class Lane:
-    """A connection that holds a lane, and its flusher. When one of them breaks, the whole lane is lost: make another.
+    """A connection that holds a lane. When it breaks the lane is lost: make another."""
 
-    They are opened before anything is committed, so both speak to one life of the server: after a crash of it no flush
-    succeeds that could be taken for one of the commits before the crash.
-    """
-
-    def __init__(
-        self,
-        connection: psycopg.AsyncConnection[Any],
-        flusher: psycopg.AsyncConnection[Any],
-        number: int,
-        last: int,
-    ) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], number: int, last: int) -> None:
         self.lost = False
-        self._flushing = False
         self.number = number
         self.pid = connection.info.backend_pid
         self._connection = connection
-        self._flusher = flusher
         self._last = last
 
     @classmethod
@@ -95,7 +84,8 @@ class Lane:
         """The lowest free lane; it goes on after the last arrival that was committed on it."""
         connection = await connect(database_url, autocommit=True)
         try:
-            await connection.execute(b"SET synchronous_commit = off; SET statement_timeout = '%ds'" % STATEMENT_SECONDS)
+            await connection.execute(b"SET statement_timeout = '%ds'" % STATEMENT_SECONDS)
+            await connection.execute(DURABLE)
             number = await _lock_free_lane(connection)
             await connection.execute(
                 "INSERT INTO writer_lanes (lane, last) VALUES (%s, 0) ON CONFLICT DO NOTHING", [number]
@@ -103,8 +93,7 @@ class Lane:
             cursor = await connection.execute("SELECT last FROM writer_lanes WHERE lane = %s", [number])
             row = await cursor.fetchone()
             assert row is not None
-            flusher = await connect(database_url, autocommit=True)
-            return cls(connection, flusher, number, row[0])
+            return cls(connection, number, row[0])
         except BaseException:
             await connection.close()
             raise
@@ -115,21 +104,8 @@ class Lane:
         return self.number << LANE_SHIFT | (self._last + 1)
 
     async def close(self) -> None:
-        """Let go of both connections; a flush under way lets go of its own, which nobody else may close under it."""
         self.lost = True
         await self._connection.close()
-        if not self._flushing:
-            await self._flusher.close()
-
-    async def flush(self) -> None:
-        """Return when all that was committed before is durable. After an error nobody knows: the lane is lost."""
-        self._flushing = True
-        try:
-            await self._flusher.execute(FLUSH)
-        finally:
-            self._flushing = False
-            if self.lost:
-                await self._flusher.close()
 
     async def begin(
         self, organizations: Iterable[UUID], key_hashes: Iterable[bytes], now: datetime
@@ -167,7 +143,7 @@ class Lane:
             await copy.write(b"".join(lines))
 
     async def commit(self, count: int) -> None:
-        """Commit the group and count its arrivals; `flush` makes that last.
+        """Commit the group and count its arrivals, durably.
 
         CommitUnknownError when nobody can tell whether it happened; the lane is lost then.
         """

@@ -29,6 +29,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _seconds: dict[int, bytes] = {}  # events of one time share their seconds
 _SECONDS_KEPT = 10_000
+_FRACTIONS = tuple(b".%03dZ" % millisecond for millisecond in range(1000))
 
 
 def millisecond_text(unix_ms: int) -> bytes:
@@ -40,7 +41,7 @@ def millisecond_text(unix_ms: int) -> bytes:
             _seconds.clear()
         text = (_EPOCH + timedelta(seconds=second)).isoformat()[:19].encode()
         _seconds[second] = text
-    return b"%s.%03dZ" % (text, millisecond)
+    return text + _FRACTIONS[millisecond]
 
 
 def unix_ms(instant: datetime) -> int:
@@ -115,7 +116,7 @@ class Rendered:
             if metric is not None:
                 number, text = derive(metric, event.properties)
                 if number is not None:
-                    value = format(number, "f").encode()
+                    value = str(number).encode()  # PostgreSQL reads an exponent, too
                 if text is not None:
                     value_text = _escaped(text.encode())
             amount, amount_json = _NULL, b"null"

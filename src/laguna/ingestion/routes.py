@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from fastapi import Request, Response
@@ -12,6 +13,7 @@ from fastapi.routing import APIRoute
 from laguna.accounts.auth import hash_of, key_of
 from laguna.ingestion import reading
 from laguna.ingestion.decoding import Event, decode_batch, decode_event
+from laguna.ingestion.hints import Keys
 from laguna.ingestion.rendering import stored_json
 from laguna.ingestion.schemas import EventInput, EventReply, EventsReply
 from laguna.ingestion.writer import Writer
@@ -31,19 +33,33 @@ class WritingRoute(APIRoute):
         return self.endpoint
 
 
+class Caller(NamedTuple):
+    """Whose key the request has. A remembered one may have stopped being valid; else it was looked up just now."""
+
+    key_hash: bytes
+    organization_id: UUID
+    is_remembered: bool
+
+
+async def caller_of(request: Request) -> Caller:
+    """401 without a key that is, or was a while ago, valid."""
+    keys: Keys = request.app.state.writer.keys
+    key_hash = hash_of(key_of(request.headers.get("authorization")))
+    remembered = keys.remembered(key_hash)
+    return Caller(key_hash, remembered or await keys.look_up(key_hash, clock.system_now()), remembered is not None)
+
+
 async def _store(request: Request, decode: Callable[[bytes], list[Event]], *, batch: bool) -> bytes:
     """Check, store, and answer the objects. A key that stopped being valid gets 401, whatever else is wrong."""
     writer: Writer = request.app.state.writer
-    key_hash = hash_of(key_of(request.headers.get("authorization")))
-    remembered = writer.keys.remembered(key_hash)
-    organization_id = remembered or await writer.keys.look_up(key_hash, clock.system_now())
+    key_hash, organization_id, is_remembered = await caller_of(request)
     try:
         body = await read_body(request)
-        async with writer.turn():
+        async with writer.turn(batch=batch):
             events = decode(body)
         return await writer.write(organization_id, key_hash, events, batch=batch, size=len(body))
     except ApiError as error:
-        if remembered is not None and error.status not in (401, 503):
+        if is_remembered and error.status not in (401, 503):
             await writer.keys.look_up(key_hash, clock.system_now())
         raise
 

@@ -21,7 +21,6 @@ class Submission:
 
     __slots__ = (
         "_objects",
-        "_refusal",
         "_rendered",
         "batch",
         "deadline",
@@ -62,7 +61,6 @@ class Submission:
         self.repeated = self._repeated() if batch else frozenset[int]()
         self._rendered: Rendered | None = None
         self._objects = b""
-        self._refusal: ApiError | None = None
 
     def _repeated(self) -> Collection[int]:
         """The indexes of events that occur earlier in the request."""
@@ -91,24 +89,18 @@ class Submission:
 
     @property
     def waits(self) -> bool:
-        """Whether it is still to be stored: not refused, not answered, its client not gone."""
-        return self._refusal is None and not self.done.done()
+        """Whether it is still to be stored: not answered, its client not gone."""
+        return not self.done.done()
 
     def refuse_duplicates(self, indexes: Collection[int]) -> None:
-        """Make the answer that the events at these indexes are there already; `answer` gives it."""
-        self._refusal = validation({str(index): _DUPLICATE for index in sorted(indexes)} if self.batch else _DUPLICATE)
-
-    def reconsider(self) -> None:
-        """What it was refused for may have been lost."""
-        self._refusal = None
+        """Answer that the events at these indexes are there already."""
+        self.fail(validation({str(index): _DUPLICATE for index in sorted(indexes)} if self.batch else _DUPLICATE))
 
     def answer(self) -> None:
-        """The objects after the commit of `lines`, or the refusal."""
-        if self._refusal is not None:
-            self.fail(self._refusal)
-        elif not self.done.done():  # else the client has gone
+        """The objects, after the commit of `lines`."""
+        if self.waits:  # else the client has gone
             self.done.set_result(self._objects)
 
     def fail(self, error: ApiError) -> None:
-        if not self.done.done():
+        if self.waits:
             self.done.set_exception(error)

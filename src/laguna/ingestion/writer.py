@@ -1,9 +1,9 @@
 """Group commit: the events of all open requests are stored by one COPY in one transaction, and answered after it.
 
-While a group is being stored the next one gathers, and while one is flushed to disk the next is stored. What a
-request can be refused for alone was refused before; what only the database knows is found here and refuses only the
-requests it is true of: a key that is no longer valid, an event that is stored already. Nothing is acknowledged before
-it is durable, and a group whose fate was lost with the connection is looked up before anything is repeated.
+While a group is being stored the next one gathers. What a request can be refused for alone was refused before; what
+only the database knows is found here and refuses only the requests it is true of: a key that is no longer valid, an
+event that is stored already. Nothing is acknowledged before it is durable, and a group whose fate was lost with the
+connection is looked up before anything is repeated.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
@@ -37,22 +37,20 @@ WAIT_SECONDS_MAX = 10.0  # a request that can't be stored for so long is told to
 PROBED_GROUPS = 100  # after a duplicate, so many groups are looked up before they are stored
 PAUSE_SECONDS = 0.02  # before what failed is tried again
 
+_NO_TURN = nullcontext()
+
 # a lost race; run again it finds the other's rows
 _REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
 
 @dataclass(frozen=True, slots=True)
-class Unflushed:
-    """Requests whose answer waits until what it says is durable: a commit, or that their events are stored already.
-
-    If the lane is lost before, whether the event `key` is stored under `seq` tells if the commit took place; without a
-    key there was none.
-    """
+class Doubtful:
+    """Requests whose commit was lost with its lane: it took place if the event `key` is stored under `seq`."""
 
     lane: Lane
     group: Sequence[Submission]
-    key: str = ""
-    seq: int = 0
+    key: str
+    seq: int
 
 
 class Writer:
@@ -68,33 +66,33 @@ class Writer:
         self._rows = 0
         self._bytes = 0
         self._turns = asyncio.Lock()
-        self._unflushed: list[Unflushed] = []
-        self._doubtful: list[Unflushed] = []  # their lane was lost
+        self._doubtful: list[Doubtful] = []
         self._wanted = asyncio.Event()
-        self._flush_wanted = asyncio.Event()
         self._stopping = False
         self._lane: Lane | None = None
         self._probes = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_flushes())]
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Store what was accepted, accept nothing more."""
         self._stopping = True
         self._wanted.set()
-        if self._tasks:
-            storing, flushing = self._tasks
-            await storing
-            flushing.cancel()  # everything is answered
+        if self._task is not None:
+            await self._task
         if self._lane is not None:
             await self._lane.close()
 
+    def turn(self, *, batch: bool) -> AbstractAsyncContextManager[None]:
+        """For work on a batch, which keeps the loop busy: between two turns it looks after its connections, so that
+        the database never waits for the requests that came in together to be read one after the other. A single event
+        takes less than a turn would cost."""
+        return self._turn() if batch else _NO_TURN
+
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """For work that keeps the loop busy: between two turns it looks after its connections, so that the database
-        never waits for the requests that came in together to be read one after the other."""
+    async def _turn(self) -> AsyncGenerator[None]:
         async with self._turns:
             yield
             await asyncio.sleep(0)
@@ -114,7 +112,7 @@ class Writer:
             streams = await self._streams.of(organization_id, events)
             deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
             catalog = self._catalogs.get(organization_id)
-            async with self.turn():
+            async with self.turn(batch=batch):
                 submission = Submission(
                     organization_id, key_hash, events, streams, batch=batch, size=size, deadline=deadline
                 )
@@ -149,34 +147,6 @@ class Writer:
                 await asyncio.sleep(PAUSE_SECONDS)
             if self._locked and not self._queue:
                 await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _run_flushes(self) -> None:
-        """One flush for all that came since the last."""
-        while True:
-            await self._flush_wanted.wait()
-            self._flush_wanted.clear()
-            waiting, self._unflushed = self._unflushed, []
-            for lane in {each.lane for each in waiting}:
-                await self._flush(lane, [each for each in waiting if each.lane is lane])
-
-    async def _flush(self, lane: Lane, waiting: Sequence[Unflushed]) -> None:
-        if not lane.lost:
-            try:
-                await lane.flush()
-            except Exception as error:
-                log.warning("events could not be flushed to disk", error=str(error).strip())
-                lane.lost = True
-        if lane.lost:
-            self._doubtful.extend(waiting)
-            self._wanted.set()
-            return
-        for each in waiting:
-            for submission in each.group:
-                submission.answer()
-
-    def _answer_flushed(self, unflushed: Unflushed) -> None:
-        self._unflushed.append(unflushed)
-        self._flush_wanted.set()
 
     def _take(self) -> list[Submission]:
         """The next group, in the order of arrival. Of requests that share an event the later waits for the next
@@ -269,13 +239,13 @@ class Writer:
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)
-        committed = Unflushed(lane, group, group[0].keys[0], first_seq)
         try:
             await lane.commit(len(lines))
         except CommitUnknownError:
-            self._doubtful.append(committed)
+            self._doubtful.append(Doubtful(lane, group, group[0].keys[0], first_seq))
             return
-        self._answer_flushed(committed)
+        for submission in group:
+            submission.answer()
 
     def _may_be_stored(
         self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]
@@ -306,7 +276,6 @@ class Writer:
                 submission.fail(internal())
             elif found or submission.repeated:
                 submission.refuse_duplicates({*found, *submission.repeated})
-                self._answer_flushed(Unflushed(lane, [submission]))
         return [submission for submission in group if submission.waits]
 
     async def _current_catalogs(
@@ -328,29 +297,25 @@ class Writer:
                 catalogs[organization_id] = catalog
         return catalogs
 
-    async def _settle(self, lost: Unflushed) -> None:
-        """Find out whether what was lost with its lane took place: then it has to be flushed, else to be stored.
+    async def _settle(self, doubtful: Doubtful) -> None:
+        """Find out whether the lost commit took place: then its requests are answered, else stored again.
 
         Requests that nobody can tell of in time are answered so, by a 503.
         """
-        for submission in lost.group:
-            submission.reconsider()
-        group = self._in_time(lost.group)
+        group = self._in_time(doubtful.group)
         if not group:
             return
-        stored = False
-        if lost.key:
-            try:
-                lane = await self._usable_lane()
-                stored = await lane.was_stored(lost.key, lost.seq, lost.lane)
-            except psycopg.OperationalError:
-                await self._recover()
-                stored = None
-            else:
-                if stored:
-                    self._answer_flushed(replace(lost, lane=lane))
+        try:
+            lane = await self._usable_lane()
+            stored = await lane.was_stored(doubtful.key, doubtful.seq, doubtful.lane)
+        except psycopg.OperationalError:
+            await self._recover()
+            stored = None
         if stored is None:
-            self._doubtful.insert(0, lost)
+            self._doubtful.insert(0, doubtful)
             await asyncio.sleep(PAUSE_SECONDS)
-        elif not stored:
+        elif stored:
+            for submission in group:
+                submission.answer()
+        else:
             self._queue.extendleft(reversed(group))
