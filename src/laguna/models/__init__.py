@@ -1,7 +1,7 @@
 """The tables, one file per aggregate: the data model at a glance."""
 
 from laguna.models.base import Base
-from laguna.models.catalog import Charge, Plan, Terms, TermsHistory
+from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
@@ -22,6 +22,7 @@ __all__ = [
     "BillingEntity",
     "BillingEntityTax",
     "Charge",
+    "ChargeFilter",
     "ChargeTax",
     "Customer",
     "CustomerMetadata",
