@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, or_, select, update
 
 from laguna.accounts.test_clock import wake
-from laguna.billing.invoicing import OCCASIONS, Billable, Draft, Order, make_invoices
+from laguna.billing.fees import Billable
+from laguna.billing.invoicing import OCCASIONS, Draft, Order, make_invoices
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import last_lines, next_billing_at
 from laguna.invoices.dates import InvoiceDates

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from laguna.billing.fees import Billable, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_invoices
-from laguna.billing.parties import Party
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
-from laguna.invoices.documents import FeeDocument, InvoiceDocument, LineDocument
+from laguna.invoices.documents import InvoiceDocument, LineDocument
 from laguna.invoices.numbering import number_invoices
 from laguna.invoices.store import Writing, insert_invoices, replace_contents
 from laguna.invoices.totals import totals
 from laguna.kernel.context import Context
 from laguna.kernel.ids import new_id
-from laguna.kernel.money import ZERO
 from laguna.models import BillingEntity, Customer
-from laguna.subscriptions.amounts import Occasion, subscription_fee
+from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
-from laguna.subscriptions.periods import Ranges
-from laguna.taxes.amounts import TaxableFee, fee_taxes
 from laguna.taxes.sources import TaxSources, tax_sources
+from laguna.usage.buckets import PRINTED
 from laguna.usage.rating import Rateable, RatedLine, rate
 
 REASONS: Mapping[Occasion, str] = {
@@ -75,19 +73,6 @@ CUSTOMER_FIELDS = (
     "document_locale",
     "timezone",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Billable:
-    """What one line of an invoice is made from. `day` is the local date of the boundary it bills."""
-
-    party: Party
-    occasion: Occasion
-    ranges: Ranges
-    due_at: datetime
-    day: date
-    period_paid: bool = False
-    billed_at: datetime | None = None  # of a draft that is made again: when it was first made
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +131,16 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
 
 def _rateable(billable: Billable, charges: Sequence[PricedCharge]) -> Rateable:
     """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23)."""
-    period = billable.ranges.charges
+    period, party = billable.ranges.charges, billable.party
     billed = [] if period is None or period.is_empty else [charge for charge in charges if not charge.pay_in_advance]
-    period = period or billable.ranges.subscription
-    party = billable.party
-    return Rateable(party.subscription.external_id, period.start, period.until, party.plan.amount_currency, billed)
+    return Rateable(party.subscription.external_id, billable.window, party.plan.amount_currency, billed, PRINTED)
 
 
 def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sources: TaxSources) -> LineDocument:
     party, ranges = billable.party, billable.ranges
     fees = [
-        *_subscription_fees(billable, sources),
-        *(_charge_fee(billable, line, sources) for line in rated if not line.is_zero),
+        *subscription_fees(billable, sources),
+        *usage_fees(billable, rated, sources),
     ]
     return LineDocument(
         subscription_id=party.subscription.id,
@@ -173,89 +156,6 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
         fixed_charges_from_at=ranges.fixed_charges.start if ranges.fixed_charges else None,
         fixed_charges_to_at=ranges.fixed_charges.end if ranges.fixed_charges else None,
         fees=fees,
-    )
-
-
-def _subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocument]:
-    """The subscription fee of a line, none where there is none to bill (spec 2 §5.1)."""
-    party = billable.party
-    plan, period = party.plan, billable.ranges.subscription
-    fee = subscription_fee(
-        plan.amount_cents,
-        plan.amount_currency,
-        party.calendar,
-        billable.occasion,
-        billable.day,
-        period,
-        period_paid=billable.period_paid,
-    )
-    if fee is None:
-        return []
-    taxes = sources.of_fee(None, plan.id, party.customer.id, party.own_entity.id)
-    taxable = TaxableFee(fee.amount_cents, fee.precise_amount_cents, taxes=taxes)
-    return [
-        FeeDocument(
-            subscription_id=party.subscription.id,
-            charge_id=None,
-            terms_id=plan.terms_id,
-            fee_type="subscription",
-            item_id=party.subscription.id,
-            item_type="Subscription",
-            item_code=plan.code,
-            item_name=plan.name,
-            item_description=plan.description,
-            invoice_display_name=party.subscription.name or plan.invoice_display_name or plan.name,
-            amount_cents=fee.amount_cents,
-            precise_amount_cents=fee.precise_amount_cents,
-            unit_amount_cents=fee.unit_amount_cents,
-            precise_unit_amount=fee.precise_unit_amount,
-            units=ZERO + fee.units,
-            total_aggregated_units=ZERO + fee.units,
-            events_count=None,
-            from_at=period.start,
-            to_at=period.end,
-            pay_in_advance=plan.pay_in_advance,
-            invoiceable=True,
-            amount_details={"plan_amount_cents": plan.amount_cents},
-            evidence={"plan_amount_cents": plan.amount_cents, "days": fee.days, "full_days": fee.full_days},
-            taxable=taxable,
-            taxes=fee_taxes(taxable),
-        )
-    ]
-
-
-def _charge_fee(billable: Billable, line: RatedLine, sources: TaxSources) -> FeeDocument:
-    party, charge, amounts = billable.party, line.charge, line.amounts
-    period = billable.ranges.charges
-    assert period is not None, "usage is only rated over a range"
-    taxes = sources.of_fee(charge.id, party.plan.id, party.customer.id, party.own_entity.id)
-    taxable = TaxableFee(amounts.amount_cents, amounts.precise_amount_cents, taxes=taxes)
-    return FeeDocument(
-        subscription_id=party.subscription.id,
-        charge_id=charge.id,
-        terms_id=charge.terms_id,
-        fee_type="charge",
-        item_id=charge.metric.id,
-        item_type="BillableMetric",
-        item_code=charge.metric.code,
-        item_name=charge.metric_name,
-        item_description=charge.metric_description,
-        invoice_display_name=charge.invoice_display_name or charge.metric_name,
-        amount_cents=amounts.amount_cents,
-        precise_amount_cents=amounts.precise_amount_cents,
-        unit_amount_cents=amounts.unit_amount_cents,
-        precise_unit_amount=amounts.precise_unit_amount,
-        units=amounts.units,
-        total_aggregated_units=line.total_aggregated_units,
-        events_count=line.events_count,
-        from_at=period.start,
-        to_at=period.end,
-        pay_in_advance=charge.pay_in_advance,
-        invoiceable=charge.invoiceable,
-        amount_details=line.details,
-        evidence=line.evidence,
-        taxable=taxable,
-        taxes=fee_taxes(taxable),
     )
 
 

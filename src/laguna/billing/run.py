@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.fees import Billable
+from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import LastLine, charges_until, last_lines, next_billing_at
 from laguna.kernel import timers

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from laguna.accounts.service import entity_by_code
-from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.fees import Billable
+from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import next_billing_at

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
 
-from laguna.billing.invoicing import Billable, Order, make_invoices
+from laguna.billing.fees import Billable
+from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.run import bill

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 PRECISION = 80  # significant digits of intermediate results: 30 before and 15 after the point, multiplied, with room
 ZERO = Decimal(0)
@@ -25,6 +25,11 @@ def round_half_up(value: Decimal, places: int = 0) -> Decimal:
     if places >= 0:
         return value.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
     return value.scaleb(places, context=_CONTEXT).quantize(Decimal(1), context=_CONTEXT).scaleb(-places)
+
+
+def round_up(value: Decimal, places: int) -> Decimal:
+    """`value` rounded to `places` decimals, up: 9.645161 -> 9.64517, -1.5 -> -1."""
+    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_CEILING, context=_CONTEXT)
 
 
 def round_cents(value: Decimal) -> int:

@@ -14,8 +14,9 @@ from laguna.kernel.queries import Query, paginate, search
 from laguna.kernel.rows import find
 from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions import service
-from laguna.subscriptions.current_usage import CustomerUsageReply, current_usage
+from laguna.subscriptions.current_usage import current_usage
 from laguna.subscriptions.schemas import STATUSES, SubscriptionDetailReply
+from laguna.subscriptions.usage_objects import CustomerUsageReply
 
 router = api_router("subscriptions")
 
