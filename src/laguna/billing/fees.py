@@ -51,6 +51,7 @@ def subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocume
         billable.occasion,
         billable.day,
         period,
+        trial_ends_at=party.subscription.trial_ends_at,
         period_paid=billable.period_paid,
     )
     if fee is None:

@@ -29,8 +29,9 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.STARTING: "subscription_starting",
     Occasion.PERIODIC: "subscription_periodic",
     Occasion.TERMINATING: "subscription_terminating",
+    Occasion.UPGRADED: "subscription_terminating",
+    Occasion.DOWNGRADED: "subscription_terminating",
 }
-OCCASIONS: Mapping[str, Occasion] = {reason: occasion for occasion, reason in REASONS.items()}
 SELLER_FIELDS = (
     "name",
     "legal_name",
@@ -146,6 +147,7 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
         subscription_id=party.subscription.id,
         plan_id=party.plan.id,
         invoicing_reason=REASONS[billable.occasion],
+        occasion=billable.occasion,
         due_at=billable.due_at,
         billed_at=billable.billed_at or context.now,
         timezone=party.timezone,
@@ -162,7 +164,7 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
 def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> InvoiceDocument:
     first = order.billables[0]
     party, draft = first.party, order.draft
-    recurring = first.occasion is Occasion.PERIODIC
+    recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
     timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
     settings = party.date_settings
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)

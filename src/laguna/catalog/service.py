@@ -22,7 +22,6 @@ from laguna.webhooks.outbox import emit
 
 MANDATORY = ("name", "code", "interval", "amount_cents", "amount_currency")
 UNSUPPORTED: Mapping[str, Any] = {
-    "trial_period": 0,
     "minimum_commitment": None,
     "fixed_charges": [],
     "usage_thresholds": [],
