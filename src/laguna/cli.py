@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -21,6 +21,9 @@ from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
 from laguna.kernel.launch import end_with_parent
 from laguna.settings import Settings, explain, settings, variable, variables
 from laguna.supervisor import StartError, Supervisor, check_database, claim_port, say
+
+if TYPE_CHECKING:
+    from laguna.kernel.serving import Draining
 
 app = typer.Typer(
     name="laguna",
@@ -57,12 +60,16 @@ def serve(
     """Start the API alone, on the database of DATABASE_URL."""
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.log import LogLevels
-    from granian.server import Server
+
+    from laguna.kernel.serving import Draining, DrainingServer, counting_together
 
     current = _settings(host=host, port=port)
     _require_database(current)
-    server = Server(
+    draining = Draining()
+    server = DrainingServer(
         "laguna.app:create_app",
+        draining,
+        current.drain_seconds,
         address=current.host,
         port=current.port if reserved else claim_port(current.host, current.port),
         interface=Interfaces.ASGI,
@@ -75,7 +82,8 @@ def serve(
         workers_kill_timeout=current.stop_seconds,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(_load_app, os.getpid()), wrap_loader=False)
+    with counting_together(current.workers):
+        server.serve(target_loader=partial(_load_app, os.getpid(), draining), wrap_loader=False)
 
 
 @app.command()
@@ -209,9 +217,9 @@ def _database(current: Settings) -> Generator[str]:
         yield postgres.url
 
 
-def _load_app(parent: int) -> Callable[..., Any]:
+def _load_app(parent: int, draining: Draining) -> Callable[..., Any]:
     """The application, in a process of Granian's, which would outlive a killed parent."""
     end_with_parent(parent)
     from laguna.app import create_app
 
-    return create_app()
+    return create_app(draining=draining)
