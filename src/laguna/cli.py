@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | keys | config | demo | bench`."""
+"""The command line: `laguna up | serve | work | migrate | backup | restore | keys | config | demo | bench`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from laguna.bench import app as bench
+from laguna.kernel.backup import BackupError, back_up
+from laguna.kernel.backup import restore as restore_backup
 from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
 from laguna.kernel.launch import end_with_parent
 from laguna.settings import Settings, explain, settings, variable, variables
@@ -106,6 +108,31 @@ def migrate(data_dir: DataDir = None) -> None:
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write everything to one file, as it is at this instant. Works beside a running `laguna up`."""
+    with _database(_settings(data_dir=data_dir), migrated=False) as url:
+        back_up(url, file)
+    say(f"Backed up to {file}, {file.stat().st_size / 1e6:,.1f} MB.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `laguna backup` wrote.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Fill a new data folder, or an empty database, from a backup, and bring it to this version of Laguna."""
+    from laguna.kernel.migrations import upgrade
+
+    with _database(_settings(data_dir=data_dir), migrated=False) as url:
+        restore_backup(url, file)
+        upgrade(url)
+    say(f"Restored from {file}.")
+
+
+@app.command()
 def config() -> None:
     """List every environment variable with its meaning, its default and its present value."""
     table = Table(title="Laguna is configured by environment variables", title_justify="left")
@@ -172,7 +199,7 @@ def main() -> None:
     """Run the command line. What a person can set right ends in one message and exit code 1, without a traceback."""
     try:
         app()
-    except (StartError, EmbeddedError) as error:
+    except (StartError, EmbeddedError, BackupError) as error:
         _end(str(error))
     except ValidationError as error:
         if error.title != Settings.__name__:
@@ -203,7 +230,7 @@ def _require_database(current: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _database(current: Settings) -> Generator[str]:
+def _database(current: Settings, *, migrated: bool = True) -> Generator[str]:
     """The configured database; the embedded one is started for the while when no `laguna up` runs it."""
     url = current.database_url or running_url(current.data_dir)
     if url is not None:
@@ -211,9 +238,10 @@ def _database(current: Settings) -> Generator[str]:
         yield url
         return
     with EmbeddedPostgres(current.data_dir, say=say) as postgres:
-        from laguna.kernel.migrations import upgrade
+        if migrated:
+            from laguna.kernel.migrations import upgrade
 
-        upgrade(postgres.url)
+            upgrade(postgres.url)
         yield postgres.url
 
 
