@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import threading
@@ -198,3 +199,25 @@ def test_what_the_worker_has_begun_ends_before_it_stops_or_is_begun_again(
             while _done(watching) != (1, 0):
                 assert time.monotonic() < deadline, (tmp_path / "another.log").read_text()
         assert _done(watching) == (1, 0)
+
+
+def test_a_request_that_never_comes_to_its_end_holds_up_no_stop(own_database_url: str, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    variables = {"LAGUNA_HOST": "127.0.0.1", "LAGUNA_PORT": str(port)}
+    variables |= {"LAGUNA_DRAIN_SECONDS": "0", "LAGUNA_STOP_SECONDS": "1"}
+    process = start("up", log, environment(own_database_url, **variables))
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
+        key = re.search(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", log.read_text())
+        assert key is not None
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            head = f"POST /api/v1/events HTTP/1.1\r\nHost: laguna\r\nAuthorization: Bearer {key[0]}\r\n"
+            connection.sendall(f"{head}Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100"), "the request has begun"
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(DEADLINE_SECONDS) == 0
+            assert time.monotonic() - began < 10
+    finally:
+        process.kill()
+        process.wait()
