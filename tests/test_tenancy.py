@@ -25,7 +25,7 @@ from support.everything import MARK, NOW, PARAMETERS, QUERIES, SHARED_TABLES, Te
 from support.routes import api_routes, application, every_route
 from support.server import Server
 
-WITHOUT_KEY = {"/health", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 
 

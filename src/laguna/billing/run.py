@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text
 
 from laguna.billing.fees import Billable
 from laguna.billing.invoicing import Order, make_invoices
@@ -19,6 +19,15 @@ from laguna.models import Subscription
 from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import local_date
 from laguna.subscriptions.periods import periodic
+
+# one statement for the page: an UPDATE for each row took longer than to write the invoices' lines
+_DUE_NEXT = text(
+    """
+    UPDATE subscriptions SET next_billing_at = due.next_billing_at, updated_at = :now
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS due (id, next_billing_at)
+    WHERE subscriptions.id = due.id
+    """
+)
 
 
 async def bill_due(context: Context, due_at: datetime, customer_ids: Sequence[UUID]) -> None:
@@ -45,15 +54,12 @@ async def bill(context: Context, due_at: datetime, subscriptions: Sequence[Subsc
     lines = await last_lines(context, [subscription.id for subscription in subscriptions])
     billables = [_billable(party, due_at, lines) for party in parties]
     await make_invoices(context, group(billables))
-    rows: list[dict[str, Any]] = [
-        {
-            "id": billable.party.subscription.id,
-            "next_billing_at": next_billing_at(billable.party, LastLine(billable.day, None)),
-            "updated_at": context.now,
-        }
-        for billable in billables
-    ]
-    await context.session.execute(update(Subscription), rows)
+    due_next: dict[str, Any] = {
+        "ids": [billable.party.subscription.id for billable in billables],
+        "instants": [next_billing_at(billable.party, LastLine(billable.day, None)) for billable in billables],
+        "now": context.now,
+    }
+    await context.session.execute(_DUE_NEXT, due_next)
 
 
 def _billable(party: Party, due_at: datetime, lines: dict[UUID, LastLine]) -> Billable:

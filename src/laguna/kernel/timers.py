@@ -8,6 +8,7 @@ blame, which is kept with its error and left out of the ordering until its next 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ import structlog
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from laguna.kernel import monitoring
 from laguna.kernel.clock import system_now
 from laguna.kernel.context import Context, context_of
 from laguna.kernel.db import Database, is_repeatable, is_unreachable
@@ -64,7 +66,7 @@ class Due:
     timer: Timer
 
 
-def _everything_due() -> str:
+def _everything_due(real_now: str = ":real_now") -> str:
     """All registered timers' waiting items, without those in quarantine."""
     parts = [
         f"SELECT '{timer.name}' AS timer, {timer.rank} AS rank, due.* FROM ({timer.due}) AS due"
@@ -74,7 +76,7 @@ def _everything_due() -> str:
         SELECT every.* FROM ({" UNION ALL ".join(parts)}) AS every
         WHERE NOT EXISTS (
             SELECT FROM timer_failures AS failure
-            WHERE failure.timer = every.timer AND failure.item_id = every.item_id AND failure.retry_at > :real_now)
+            WHERE failure.timer = every.timer AND failure.item_id = every.item_id AND failure.retry_at > {real_now})
     """
 
 
@@ -152,6 +154,42 @@ async def _items(session: AsyncSession, due: Due) -> list[UUID]:
     return list((await session.execute(query, parameters)).scalars())
 
 
+def _lateness() -> str:
+    return f"""
+        SELECT waiting.timer, extract(epoch FROM CAST(:now AS timestamptz) - min(waiting.due_at))
+        FROM ({_everything_due(":now")}) AS waiting
+        WHERE waiting.due_at <= :now AND EXISTS (
+            SELECT FROM organizations AS o WHERE o.id = waiting.organization_id AND o.test_clock IS NULL)
+        GROUP BY waiting.timer
+    """
+
+
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_timer_late_seconds",
+        meaning="How late the earliest thing is that is due in a live organization, those in quarantine left out.",
+        labels=("timer",),
+        query=_lateness,
+        known=lambda: [(name,) for name in _timers],
+    )
+)
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_timer_quarantined",
+        meaning="What timers failed to do and have not done since; `clock` is live or test.",
+        labels=("timer", "clock"),
+        query=lambda: (
+            """
+            SELECT failure.timer, CASE WHEN o.test_clock IS NULL THEN 'live' ELSE 'test' END AS clock, count(*)
+            FROM timer_failures AS failure JOIN organizations AS o ON o.id = failure.organization_id
+            GROUP BY failure.timer, clock
+        """
+        ),
+        known=lambda: [(name, clock) for name in _timers for clock in ("live", "test")],
+    )
+)
+
+
 async def run_page(database: Database, due: Due) -> None:
     """Do one page of what is due, by halves where it fails."""
     async with database.session() as session:
@@ -222,23 +260,25 @@ async def run_due(database: Database, organization_id: UUID, until: datetime) ->
         await run_page(database, due)
 
 
-async def run_live(database: Database) -> None:
-    """One tick of the live clock: everything due by now, of all live organizations."""
-    while True:
-        async with database.session() as session:
-            found = await due_live(session, system_now())
-        if not found:
-            return
-        for due in found:
-            await run_page(database, due)
+async def run_live(database: Database, stop: asyncio.Event | None = None) -> None:
+    """One tick of the live clock: everything due by now, of all live organizations. No new page once `stop` is set."""
+    await _run_found(database, lambda session: due_live(session, system_now()), stop)
 
 
-async def run_sandboxes(database: Database) -> None:
+async def run_sandboxes(database: Database, stop: asyncio.Event | None = None) -> None:
     """What became due in sandboxes without a move of their clocks, by a change of a time zone for example."""
+    await _run_found(database, due_in_sandboxes, stop)
+
+
+async def _run_found(
+    database: Database, find: Callable[[AsyncSession], Awaitable[list[Due]]], stop: asyncio.Event | None
+) -> None:
     while True:
         async with database.session() as session:
-            found = await due_in_sandboxes(session)
+            found = await find(session)
         if not found:
             return
         for due in found:
+            if stop is not None and stop.is_set():
+                return
             await run_page(database, due)

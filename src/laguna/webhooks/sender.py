@@ -20,6 +20,7 @@ import httpcore
 import structlog
 from sqlalchemy import text
 
+from laguna.kernel import monitoring
 from laguna.kernel.clock import system_now
 from laguna.kernel.db import Database, connect
 from laguna.webhooks.guard import GuardedBackend
@@ -82,6 +83,34 @@ FOLLOW = text(
     WHERE follower.endpoint_id = head.endpoint_id AND follower.object_id = head.object_id
       AND follower.id > head.id AND follower.next_attempt_at IS NOT NULL AND follower.attempts = 0
     """
+)
+
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_webhook_deliveries_open",
+        meaning="Deliveries not done with: pending ones were never attempted, retrying ones have failed so far.",
+        labels=("state",),
+        query=lambda: (
+            """
+            SELECT status, count(*) FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL GROUP BY status
+        """
+        ),
+        known=lambda: [("pending",), ("retrying",)],
+    )
+)
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_webhook_oldest_seconds",
+        meaning="The age of the oldest open delivery.",
+        labels=("state",),
+        query=lambda: (
+            """
+            SELECT status, extract(epoch FROM CAST(:now AS timestamptz) - min(queued_at))
+            FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL GROUP BY status
+        """
+        ),
+        known=lambda: [("pending",), ("retrying",)],
+    )
 )
 
 
@@ -277,6 +306,8 @@ class Sender:
         async with self._database.session() as session:
             await session.execute(RECORD, recorded)
             await session.execute(FOLLOW, followed)
+        for outcome in outcomes:
+            monitoring.webhook_attempts.labels(outcome.status).inc()
 
 
 def _host(url: httpcore.URL) -> bytes:
