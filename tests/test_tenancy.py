@@ -57,6 +57,12 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
         ("PUT", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": [{**charge, "id": tenant.ids["charge"]}]}},
         ("PATCH", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": []}},
+        ("POST", "/plans/{code}/charges"): {"charge": {**charge, "code": "beta"}},
+        ("PUT", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("POST", "/plans/{code}/charges/{charge_code}/filters"): {"filter": {"values": {"region": ["x"]}}},
+        ("PUT", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"invoice_display_name": "B"}},
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },

@@ -113,7 +113,9 @@ def _fewest(*allowances: int) -> int:
 def _free_of_ones(count: int, terms: _Terms) -> _Free:
     """Where each event is one unit, the running total is 1, 2, 3, ..."""
     total = terms.free_total
-    below = min(count, int(total.to_integral_value(ROUND_CEILING)) - 1) if total > 0 else 0  # those strictly less than the total
+    below = (
+        min(count, int(total.to_integral_value(ROUND_CEILING)) - 1) if total > 0 else 0
+    )  # those strictly less than the total
     if terms.free_events and terms.free_events < count:
         last = Decimal(terms.free_events)
     else:
