@@ -6,7 +6,7 @@ A shape is an aggregation and whether it may read the derived columns, which an 
 from __future__ import annotations
 
 import decimal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -20,8 +20,18 @@ from laguna.kernel.db import connection_of
 from laguna.kernel.money import PRECISION, ZERO, round_half_up
 from laguna.metrics.derivation import MetricValues, number_sql, operation_sql, text_sql
 from laguna.models import BillableMetric
+from laguna.models.event import LANE_SHIFT
 
-__all__ = ["Aggregate", "MetricValues", "UsageQuery", "aggregate", "known_as_of", "metric_values", "rounded"]
+__all__ = [
+    "Aggregate",
+    "MetricValues",
+    "UsageQuery",
+    "aggregate",
+    "aggregation_sql",
+    "known_as_of",
+    "metric_values",
+    "rounded",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +76,14 @@ JOIN event_streams AS stream
     ON stream.organization_id = %(organization_id)s
     AND stream.external_subscription_id = asked.external_subscription_id
     AND stream.code = asked.code
+CROSS JOIN (SELECT %(limits)s::bigint[] AS limits) AS known
 CROSS JOIN LATERAL ({aggregation}) AS found
 """
 
-_EVENTS = "FROM events WHERE stream_id = stream.id AND timestamp >= asked.from_at AND timestamp < asked.to_at"
+# `known.limits` is the last arrival that counts of each lane, lane 0 first; what came later isn't known yet
+_EVENTS = f"""
+    FROM events WHERE stream_id = stream.id AND timestamp >= asked.from_at AND timestamp < asked.to_at
+        AND seq <= known.limits[(seq >> {LANE_SHIFT})::int + 1]"""
 _VALUE = "value"
 _NUMBER = number_sql("properties", "asked.field_name")
 _OPERATION = operation_sql("properties")
@@ -109,9 +123,20 @@ _AGGREGATIONS = {  # (aggregation, whether the derived columns are filled in)
 _STATEMENTS = {shape: _STATEMENT.format(aggregation=aggregation) for shape, aggregation in _AGGREGATIONS.items()}
 
 
-async def aggregate(session: AsyncSession, organization_id: UUID, queries: Sequence[UsageQuery]) -> list[Aggregate]:
+def aggregation_sql(aggregation_type: str) -> str | None:
+    """A subquery of units and events_count from the properties of events; None for an unknown aggregation.
+
+    It refers to `stream.id`, `asked.field_name`, `asked.from_at`, `asked.to_at` and `known.limits`.
+    """
+    return _AGGREGATIONS.get((aggregation_type, False))
+
+
+async def aggregate(
+    session: AsyncSession, organization_id: UUID, queries: Sequence[UsageQuery], arrivals: Mapping[str, int]
+) -> list[Aggregate]:
     """The usage of each query, in the order given; without events it is zero. Thousands of queries are one call.
 
+    Events count up to the arrivals given (`known_as_of`): the figures are of exactly those, whatever comes meanwhile.
     sum_agg over 2.5, 2.5, 12, 12, "foo" -> 29 units of 4 events (spec 1 §2.3).
     """
     shapes: dict[tuple[str, bool], dict[UsageQuery, int]] = {}
@@ -120,8 +145,9 @@ async def aggregate(session: AsyncSession, organization_id: UUID, queries: Seque
         asked = shapes.setdefault(shape, {})
         asked.setdefault(query, len(asked))
     found: dict[UsageQuery, Aggregate] = {}
+    limits = _limits(arrivals)
     for shape, asked in shapes.items():
-        rows = await _run(session, organization_id, _STATEMENTS[shape], list(asked))
+        rows = await _run(session, organization_id, _STATEMENTS[shape], list(asked), limits)
         by_number = list(asked)
         for number, units, events_count in rows:
             found[by_number[number]] = Aggregate(ZERO if units is None else Decimal(units), events_count)
@@ -129,8 +155,16 @@ async def aggregate(session: AsyncSession, organization_id: UUID, queries: Seque
     return [found.get(query, nothing) for query in queries]
 
 
+def _limits(arrivals: Mapping[str, int]) -> list[int]:
+    """The last arrival of each lane as a whole `seq`, by the number of the lane; -1 where none counts."""
+    limits = [-1] * (max(map(int, arrivals), default=-1) + 1)
+    for lane, last in arrivals.items():
+        limits[int(lane)] = int(lane) << LANE_SHIFT | last
+    return limits
+
+
 async def _run(
-    session: AsyncSession, organization_id: UUID, statement: str, asked: Sequence[UsageQuery]
+    session: AsyncSession, organization_id: UUID, statement: str, asked: Sequence[UsageQuery], limits: list[int]
 ) -> list[tuple[int, Decimal | int | None, int]]:
     parameters: dict[str, Any] = {
         "organization_id": organization_id,
@@ -140,6 +174,7 @@ async def _run(
         "fields": [query.metric.field_name for query in asked],
         "from": [query.from_at for query in asked],
         "to": [query.to_at for query in asked],
+        "limits": limits,
     }
     connection = await connection_of(session)
     async with connection.cursor() as cursor:
@@ -148,12 +183,10 @@ async def _run(
 
 
 async def known_as_of(session: AsyncSession) -> dict[str, int]:
-    """How far each lane of arrivals is committed, lane -> n: the evidence of what was counted.
+    """How far each lane of arrivals is committed, lane -> n: the evidence of what is counted.
 
     Read it in the transaction of the aggregation and before it. A lane's arrivals are committed in their order, so
-    every event with an n up to the one given is visible to the statements that follow: the figures hold at least
-    those. In a REPEATABLE READ transaction they hold exactly those; in READ COMMITTED a group of events committed
-    between the two statements is counted although its arrivals lie beyond.
+    every event with an n up to the one given is visible to the statements that follow.
     """
     rows = await session.execute(text("SELECT lane, last FROM writer_lanes ORDER BY lane"))
     return {str(lane): last for lane, last in rows}

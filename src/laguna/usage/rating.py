@@ -53,13 +53,13 @@ async def rate(session: AsyncSession, organization_id: UUID, rateables: Sequence
     """For each rateable, a line for each of its charges, in their order; zero usage included."""
     if not any(item.charges for item in rateables):
         return [[] for _ in rateables]
-    arrivals = await known_as_of(session)  # before the events are read: what is counted is at least this much
+    arrivals = await known_as_of(session)
     queries = [
         UsageQuery(item.external_subscription_id, charge.metric, item.start, item.until)
         for item in rateables
         for charge in item.charges
     ]
-    usages = iter(await aggregate(session, organization_id, queries))
+    usages = iter(await aggregate(session, organization_id, queries, arrivals))
     return [[_line(charge, next(usages), item, arrivals) for charge in item.charges] for item in rateables]
 
 
@@ -77,6 +77,9 @@ def _line(charge: PricedCharge, aggregate: Any, item: Rateable, arrivals: Mappin
         evidence={
             "metric": charge.metric.code,
             "aggregation_type": charge.metric.aggregation_type,
+            "field_name": charge.metric.field_name,
+            "rounding": [charge.metric.rounding_function, charge.metric.rounding_precision],
+            "external_subscription_id": item.external_subscription_id,
             "aggregated_units": str(aggregate.units),
             "events_count": aggregate.events_count,
             "from": item.start.isoformat(),
