@@ -13,8 +13,8 @@ from psycopg.types.json import set_json_loads
 
 from laguna.check.run import INVARIANTS, KEPT, Rows, check, verify
 from laguna.kernel.db import from_json
+from support.command import laguna
 from support.database import Databases
-from support.operator import laguna
 
 FINAL = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'finalized' AND total_amount_cents > 0)"
 DRAFT = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'draft')"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from laguna.kernel import launch
-from support.operator import laguna
+from support.command import laguna
 from support.server import ADMIN_KEY, Server, free_port
 
 DEADLINE_SECONDS = 60
@@ -33,6 +33,11 @@ class Installation:
     @property
     def server(self) -> Server:
         return Server(f"http://127.0.0.1:{self.port}", "", ADMIN_KEY, self.log)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def first_key(self) -> str:

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from laguna.kernel.embedded import EmbeddedPostgres, running_url
-from laguna.kernel.migrations import is_current
 from laguna.settings import settings
 from laguna.supervisor import StartError, check_database, say
 
@@ -41,5 +40,7 @@ def existing_database(data_dir: Path | None) -> Generator[str]:
 
 
 def _require_schema(url: str) -> None:
+    from laguna.kernel.migrations import is_current
+
     if not is_current(url):
         raise StartError("The database is of another version of Laguna. `laguna migrate` brings it to this one.")
