@@ -44,8 +44,11 @@ def _serve(port: int, file: str) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            os.write(log, f"{json.dumps([self.headers['x-lago-unique-key'], body])}\n".encode())
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # the sender was killed on the way
+                return
+            os.write(log, f"{json.dumps([self.headers['x-lago-unique-key'], body.decode()])}\n".encode())
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

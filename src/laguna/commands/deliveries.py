@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -78,9 +77,10 @@ def replay(database_url: str, endpoint: str, since: str, until: str | None, type
     unknown = sorted(set(types or []) - WEBHOOK_TYPES)
     if unknown:
         raise StartError(f"There is no webhook type {', '.join(unknown)}.")
-    data = ReplayInput(
-        from_datetime=_instant(since), to_datetime=_instant(until) if until else None, event_types=types or None
-    )
+    for text in filter(None, (since, until)):
+        if parse_instant(text) is None:
+            raise StartError(f"{text!r} is no time. Write 2024-05-01 or 2024-05-01T12:00:00Z.")
+    data = ReplayInput.model_validate({"from_datetime": since, "to_datetime": until, "event_types": types or None})
 
     async def send(session: AsyncSession) -> int:
         found = await _find_endpoint(session, endpoint)
@@ -111,10 +111,3 @@ async def _find_endpoint(session: AsyncSession, wanted: str) -> WebhookEndpoint:
     if len(found) != 1:
         raise StartError(f"{'No endpoint is' if not found else 'Several endpoints are'} {wanted}; name one by its id.")
     return found[0]
-
-
-def _instant(text: str) -> datetime:
-    found = parse_instant(text)
-    if found is None:
-        raise StartError(f"{text!r} is no time. Write 2024-05-01 or 2024-05-01T12:00:00Z.")
-    return found
