@@ -183,7 +183,7 @@ def test_the_command_tells_by_organization_what_is_broken(databases: Databases, 
     assert lines[0].startswith("Acme (")
     assert lines[1] == "  ✗ invoice_fees (1): An invoice is the sum of the rounded amounts of its fees (spec 2 INV-6)."
     assert re.match(r"    - invoice \S+ \(\S+\): fees_amount_cents is 1, its fees add up to \d+$", lines[2])
-    assert any(re.match(r"    - subscription a1 .* waits for bill_subscriptions since 2024-", line) for line in lines)
+    assert any(re.match(r"    - \S+ waits for bill_subscriptions since 2024-", line) for line in lines)
     assert lines[-1] == f"✗ 4 of {len(INVARIANTS)} invariants don't hold."
 
 

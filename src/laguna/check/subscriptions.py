@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from laguna.check.invariant import NOW, Invariant
+from laguna.check.invariant import Invariant
 
 # The farthest that a billing day lies from the one before: an interval, and what months' lengths and zones add.
 _INTERVAL = """
@@ -10,7 +10,6 @@ _INTERVAL = """
         WHEN 'quarterly' THEN interval '3 months' WHEN 'semiannual' THEN interval '6 months'
         ELSE interval '1 year' END + interval '5 days'
 """
-_LEEWAY = "interval '15 minutes'"  # what a live organization may lag behind
 # A change of time zone sets the same local midnight so far apart (spec 2 PER-24).
 _ZONE_SPREAD = "interval '26 hours'"
 
@@ -31,33 +30,6 @@ SUBSCRIPTIONS = (
         """,
         "subscription {external_id} ({id}): {status}, started {started_at}, next billed {next_billing_at}, starts"
         " {activates_at}",
-    ),
-    Invariant(
-        "unbilled_periods",
-        "What is due is done: periods billed, subscriptions started, drafts computed and finalized"
-        " (spec 2 CLK-1 to CLK-12). What failed is reported by itself.",
-        f"""
-        SELECT due.organization_id, due.timer, due.what, due.id, due.due_at
-        FROM (
-            SELECT organization_id, 'bill_subscriptions' AS timer, 'subscription ' || external_id AS what, id,
-                customer_id AS item_id, next_billing_at AS due_at
-            FROM subscriptions WHERE next_billing_at IS NOT NULL
-            UNION ALL SELECT organization_id, 'activate_subscriptions', 'subscription ' || external_id, id, id,
-                activates_at
-            FROM subscriptions WHERE activates_at IS NOT NULL
-            UNION ALL SELECT organization_id, 'finalize_invoices', 'draft', id, id, finalizes_at
-            FROM invoices WHERE finalizes_at IS NOT NULL
-            UNION ALL SELECT organization_id, 'refresh_invoices', 'draft', id, id, refreshes_at
-            FROM invoices WHERE refreshes_at IS NOT NULL
-        ) AS due JOIN organizations AS o ON o.id = due.organization_id
-        WHERE o.clock_target IS NULL
-            AND due.due_at <= {NOW} - CASE WHEN o.test_clock IS NULL THEN {_LEEWAY} ELSE interval '0' END
-            AND NOT EXISTS (
-                SELECT FROM timer_failures AS failure
-                WHERE failure.timer = due.timer AND failure.item_id = due.item_id)
-        """,
-        "{what} ({id}) waits for {timer} since {due_at}",
-        settles=True,
     ),
     Invariant(
         "next_billing",

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from laguna.check.invariant import Invariant
+from laguna import modules
+from laguna.check.invariant import NOW, Invariant
+from laguna.kernel.timers import everything_waiting
 
+assert modules.ROUTERS  # importing the modules registers their timers
+
+_LEEWAY = "interval '15 minutes'"  # what a live organization may lag behind
 _LATE = "interval '1 hour'"  # what waits longer for a worker or sender that could do it is stuck
 _SILENT = "interval '2 minutes'"  # a worker that lives gives a sign every few seconds
 
 WORK = (
     Invariant(
+        "unbilled_periods",
+        "What is due is done: periods billed, subscriptions started, drafts computed and finalized"
+        " (spec 2 CLK-1 to CLK-12). What failed is reported as quarantine.",
+        f"""
+        SELECT waiting.organization_id, waiting.timer, waiting.item_id, waiting.due_at
+        FROM ({everything_waiting()}) AS waiting JOIN organizations AS o ON o.id = waiting.organization_id
+        WHERE o.clock_target IS NULL
+            AND waiting.due_at <= {NOW} - CASE WHEN o.test_clock IS NULL THEN {_LEEWAY} ELSE interval '0' END
+            AND NOT EXISTS (
+                SELECT FROM timer_failures AS failure
+                WHERE failure.timer = waiting.timer AND failure.item_id = waiting.item_id)
+        """,
+        "{item_id} waits for {timer} since {due_at}",
+        settles=True,
+    ),
+    Invariant(
         "quarantine",
-        "What a timer failed to do is kept with its error and tried again; its customer is not billed until then.",
-        """
-        SELECT organization_id, timer, item_id, attempts, failed_at, retry_at,
-            left(split_part(error, E'\\n', 1), 200) AS error
-        FROM timer_failures
+        "What a timer failed to do is kept with its error and tried again; until then it isn't billed.",
+        f"""
+        SELECT failure.organization_id, failure.timer, failure.item_id, failure.attempts, failure.failed_at,
+            failure.retry_at, left(split_part(failure.error, E'\\n', 1), 200) AS error
+        FROM timer_failures AS failure JOIN ({everything_waiting()}) AS waiting
+            ON waiting.timer = failure.timer AND waiting.item_id = failure.item_id
         """,
         "{timer} of {item_id} failed {attempts} times, last {failed_at}, again {retry_at}: {error}",
     ),
