@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | backup | restore | keys | config | check | webhooks | demo | bench`."""
+"""The command line: `laguna up`, `serve`, `work`, and what an operator does beside them."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -85,6 +87,31 @@ def test_the_past_is_replayed_to_an_endpoint(organization: Organization, receive
     options = ("--since", "2024-01-01T00:00:00+00:00", "--until", "2024-01-02T12:00:00Z", "--type", "customer.created")
     assert webhooks(client, "replay", url, *options) == "1 messages are sent again.\n"
     assert [got.message["customer"]["name"] for got in receiver.wait_for(3, "/new")] == ["two", "three", "one"]
+
+
+def documented(algorithm: str) -> Callable[..., bool]:
+    """The function of docs/webhooks.md that verifies such signatures."""
+    text = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    (code,) = (each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if algorithm in each)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["is_from_laguna"]
+
+
+def test_the_documented_ways_to_verify_a_signature_do(organization: Organization, receiver: Receiver) -> None:
+    client = organization()
+    for algorithm in ("hmac", "jwt"):
+        endpoint = {"webhook_url": f"{receiver.url}/{algorithm}", "signature_algo": algorithm}
+        client.post("/webhook_endpoints", {"webhook_endpoint": endpoint})
+    client.post("/customers", {"customer": {"external_id": "c1", "name": "Zoë"}})
+    key = webhooks(client, "hmac-key", "--organization", client.organization_id).strip()
+    public_key = client.send("GET", "/webhooks/public_key").text
+    for algorithm, secrets in (("hmac", (key,)), ("jwt", (public_key, client.server.url))):
+        (got,) = receiver.wait_for(1, f"/{algorithm}")
+        verify, signature = documented(f"{algorithm}."), got.headers["x-lago-signature"]
+        assert verify(got.body, signature, *secrets)
+        assert not verify(got.body + b" ", signature, *secrets)
+        assert not verify(got.body, f"{signature[:-6]}AAAAA=", *secrets)
 
 
 @pytest.mark.parametrize(

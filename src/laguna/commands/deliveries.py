@@ -17,7 +17,7 @@ from laguna.kernel.db import Database
 from laguna.kernel.errors import ApiError
 from laguna.kernel.ids import parse_id
 from laguna.kernel.queries import parse_instant
-from laguna.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from laguna.models import Organization, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from laguna.supervisor import StartError
 from laguna.webhooks import service
 from laguna.webhooks.catalogue import WEBHOOK_TYPES
@@ -39,10 +39,7 @@ def listed(database_url: str, organization: str | None, status: str, limit: int)
     """The newest deliveries of a status; StartError where no one organization answers to the id or name."""
 
     async def find(session: AsyncSession) -> list[Listed]:
-        try:
-            owner = await find_organization(session, organization)
-        except UnknownOrganizationError as error:
-            raise StartError(f"{error}.") from error
+        owner = await _find_organization(session, organization)
         query = (
             service.deliveries_of(await context_of(session, owner.id))
             .add_columns(WebhookEndpoint.webhook_url)
@@ -89,6 +86,15 @@ def replay(database_url: str, endpoint: str, since: str, until: str | None, type
     return _run(database_url, send)
 
 
+def hmac_key(database_url: str, organization: str | None) -> str:
+    """What HMAC signatures of an organization are made with; StartError as `listed`."""
+
+    async def find(session: AsyncSession) -> str:
+        return (await _find_organization(session, organization)).hmac_key
+
+    return _run(database_url, find)
+
+
 def _run(database_url: str, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     """Do `work` in one transaction."""
 
@@ -101,6 +107,13 @@ def _run(database_url: str, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+async def _find_organization(session: AsyncSession, wanted: str | None) -> Organization:
+    try:
+        return await find_organization(session, wanted)
+    except UnknownOrganizationError as error:
+        raise StartError(f"{error}.") from error
 
 
 async def _find_endpoint(session: AsyncSession, wanted: str) -> WebhookEndpoint:

@@ -14,14 +14,15 @@ app = typer.Typer(name="webhooks", help="Webhooks: what was not delivered, and s
 
 ANSWER_SHOWN = 60
 WIDTH_WITHOUT_TERMINAL = 300
+Organization = Annotated[
+    str | None, typer.Option(help="Its id or name; without it, the only live one.", show_default=False)
+]
 Status = Literal["failed", "retrying", "pending", "succeeded"]
 
 
 @app.command("list")
 def list_deliveries(
-    organization: Annotated[
-        str | None, typer.Option(help="Its id or name; without it, the only live one.", show_default=False)
-    ] = None,
+    organization: Organization = None,
     status: Annotated[Status, typer.Option(help="Which deliveries.")] = "failed",
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest.")] = 50,
     data_dir: DataDir = None,
@@ -79,3 +80,12 @@ def replay(
     with existing_database(data_dir) as url:
         count = send(url, endpoint, since, until, types)
     typer.echo(f"{count:,} messages are sent again.")
+
+
+@app.command("hmac-key")
+def hmac_key(organization: Organization = None, data_dir: DataDir = None) -> None:
+    """Print the key of HMAC signatures."""
+    from laguna.commands.deliveries import hmac_key as key_of
+
+    with existing_database(data_dir) as url:
+        typer.echo(key_of(url, organization))
