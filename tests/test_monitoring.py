@@ -122,7 +122,7 @@ def test_billing_that_is_due_in_a_live_organization_is_late(watched: Server, htt
     assert 90 <= figure(watched, "laguna_timer_late_seconds", timer="bill_subscriptions") < 150
     failed = """
         INSERT INTO timer_failures (timer, item_id, organization_id, error, attempts, failed_at, retry_at)
-        SELECT 'bill_subscriptions', customer_id, organization_id, 'x', 1, now(), now() + interval '1 hour'
+        SELECT 'bill_subscriptions', id, organization_id, 'x', 1, now(), now() + interval '1 hour'
         FROM subscriptions WHERE organization_id = %s
     """
     execute(watched, failed, client.organization_id)

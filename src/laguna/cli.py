@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | backup | restore | keys | config | demo | bench`."""
+"""The command line: `laguna up`, `serve`, `work`, and what an operator does beside them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from laguna.bench import app as bench
+from laguna.commands.check import check
+from laguna.commands.webhooks import app as webhooks
 from laguna.kernel.backup import BackupError, back_up
 from laguna.kernel.backup import restore as restore_backup
 from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
@@ -37,6 +39,8 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(bench)
+app.command()(check)
+app.add_typer(webhooks)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on. [LAGUNA_HOST]", show_default=False)]
 Port = Annotated[

@@ -30,13 +30,13 @@ _DUE_NEXT = text(
 )
 
 
-async def bill_due(context: Context, due_at: datetime, customer_ids: Sequence[UUID]) -> None:
-    """Bill the subscriptions of these customers that are due at `due_at`, and set when they are due again."""
+async def bill_due(context: Context, due_at: datetime, subscription_ids: Sequence[UUID]) -> None:
+    """Bill those of these subscriptions that are due at `due_at`, and set when they are due again."""
     query = (
         select(Subscription)
         .where(
             Subscription.organization_id == context.organization_id,
-            Subscription.customer_id.in_(customer_ids),
+            Subscription.id.in_(subscription_ids),
             Subscription.next_billing_at == due_at,
             Subscription.status == "active",
         )
@@ -101,10 +101,11 @@ BILLING = timers.register(
         name="bill_subscriptions",
         rank=30,
         due="""
-            SELECT DISTINCT organization_id, next_billing_at AS due_at, customer_id AS item_id
+            SELECT organization_id, next_billing_at AS due_at, id AS item_id, customer_id
             FROM subscriptions WHERE next_billing_at IS NOT NULL
         """,
         run=bill_due,
         page_size=500,
+        group="customer_id",  # whose subscriptions share an invoice (INV-20)
     )
 )

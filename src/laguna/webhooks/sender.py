@@ -33,6 +33,7 @@ log = structlog.get_logger()
 AT_ONCE = 64
 AT_ONCE_PER_ENDPOINT = 8
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.02
 RESPONSE_READ_MAX = 64 * 1024
 RESPONSE_KEPT_MAX = 4_000
 SUCCESS = frozenset({200, 201, 202, 204})
@@ -157,6 +158,7 @@ class Sender:
         self._lease = timedelta(seconds=3 * timeout_seconds + 5)
         self._allow_private = allow_private
         self._sending: dict[asyncio.Task[Outcome], Claimed] = {}
+        self._signer: Signer | None = None
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -203,15 +205,23 @@ class Sender:
         self._woken.clear()
         claimed = await self._claim()
         if claimed:
-            async with self._database.session() as session:
-                key = await signer(session, self._issuer)
+            key = await self._key()
             for item in claimed:
                 self._sending[asyncio.create_task(self._attempt(pool, key, item))] = item
         waiting = asyncio.create_task(self._woken.wait())
         pause = 0.0 if claimed and len(self._sending) < AT_ONCE else POLL_SECONDS
         await asyncio.wait([waiting, *self._sending], timeout=pause or 0.001, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=GATHER_SECONDS)  # what ends together is recorded together
         await self._record(self._finished())
+
+    async def _key(self) -> Signer:
+        """The server's, which never changes; read at first need."""
+        if self._signer is None:
+            async with self._database.session() as session:
+                self._signer = await signer(session, self._issuer)
+        return self._signer
 
     def _finished(self) -> list[Outcome]:
         done = [task for task in self._sending if task.done()]
