@@ -35,7 +35,7 @@ def _recount(aggregation_type: str) -> str:
         LEFT JOIN LATERAL ({aggregation_sql(aggregation_type)}) AS found ON true
         WHERE f.fee_type = 'charge' AND f.deleted_at IS NULL
             AND f.evidence ->> 'aggregation_type' = '{aggregation_type}'
-            AND f.evidence -> 'keys' = '[]' AND f.evidence -> 'recurring' = 'false' AND f.evidence -> 'prorated' = 'false'
+            AND f.evidence @> '{{"keys": [], "recurring": false, "prorated": false}}' AND f.evidence -> 'keys' = '[]'
             AND t.kind IN ({", ".join(f"'{model}'" for model in _MODELS)})
             AND f.evidence ?& ARRAY[{", ".join(f"'{name}'" for name in _NEEDED)}]
     """
@@ -68,7 +68,8 @@ EVIDENCE = (
         """
         SELECT organization_id, id, item_code, fee_type, evidence FROM fees
         WHERE (fee_type = 'subscription' AND NOT evidence ?& ARRAY['plan_amount_cents', 'days', 'full_days'])
-            OR (fee_type = 'charge' AND true_up_parent_fee_id IS NULL AND (charge_id IS NULL OR (evidence ->> 'from')::timestamptz <> from_at
+            OR (fee_type = 'charge' AND true_up_parent_fee_id IS NULL AND (
+                charge_id IS NULL OR (evidence ->> 'from')::timestamptz <> from_at
                 OR NOT evidence ?& ARRAY['metric', 'aggregation_type', 'aggregated_units', 'events_count', 'from',
                     'until', 'arrivals']))
         """,
