@@ -132,6 +132,7 @@ CHARGE = """
     charge_model pay_in_advance invoiceable regroup_paid_fees prorated min_amount_cents accepts_target_wallet
     properties applied_pricing_unit filters taxes
 """
+FIGURES = "units total_aggregated_units events_count amount_cents pricing_unit_details "
 EVENT = """
     lago_id transaction_id lago_customer_id code timestamp precise_total_amount_cents properties lago_subscription_id
     external_subscription_id created_at
@@ -168,6 +169,7 @@ OBJECTS = {
     "metric filter": "key values",
     "plan": PLAN,
     "charge": CHARGE,
+    "charge filter": "lago_id charge_code invoice_display_name properties values",
     "subscription": SUBSCRIPTION,
     "subscription detail": SUBSCRIPTION + "plan applicable_usage_thresholds entitlements",
     "payment method": "payment_method_id payment_method_type",
@@ -180,6 +182,7 @@ OBJECTS = {
         units total_aggregated_units events_count amount_cents amount_currency pricing_unit_details charge
         billable_metric filters grouped_usage presentation_breakdowns
     """,
+    "filter usage": FIGURES + "invoice_display_name values presentation_breakdowns",
     "used charge": "lago_id code charge_model invoice_display_name",
     "used metric": "lago_id name code aggregation_type",
     "invoice": INVOICE,
@@ -223,11 +226,13 @@ INSIDE = {
     ("plan", "charges"): "charge",
     ("plan", "taxes"): "embedded tax",
     ("charge", "taxes"): "embedded tax",
+    ("charge", "filters"): "charge filter",
     ("subscription", "payment_method"): "payment method",
     ("subscription detail", "payment_method"): "payment method",
     ("subscription detail", "plan"): "plan",
     ("usage", "charges_usage"): "charge usage",
     ("charge usage", "charge"): "used charge",
+    ("charge usage", "filters"): "filter usage",
     ("charge usage", "billable_metric"): "used metric",
     ("invoice", "customer"): "customer",
     ("invoice", "applied_taxes"): "invoice tax",
@@ -262,6 +267,10 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/organizations": ("organization", "organization", None),
     "/plans": ("plans", "plan", True),
     "/plans/{code}": ("plan", "plan", None),
+    "/plans/{code}/charges": ("charges", "charge", True),
+    "/plans/{code}/charges/{charge_code}": ("charge", "charge", None),
+    "/plans/{code}/charges/{charge_code}/filters": ("filters", "charge filter", True),
+    "/plans/{code}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
     "/subscriptions": ("subscriptions", "subscription", True),
     "/subscriptions/{external_id}": ("subscription", "subscription detail", None),
     "/taxes": ("taxes", "tax", True),

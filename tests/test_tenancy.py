@@ -25,7 +25,7 @@ from support.everything import MARK, NOW, PARAMETERS, QUERIES, SHARED_TABLES, Te
 from support.routes import api_routes, application, every_route
 from support.server import Server
 
-WITHOUT_KEY = {"/health", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 
 
@@ -57,9 +57,17 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
         ("PUT", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": [{**charge, "id": tenant.ids["charge"]}]}},
         ("PATCH", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": []}},
+        ("POST", "/plans/{code}/charges"): {"charge": {**charge, "code": "beta"}},
+        ("PUT", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("POST", "/plans/{code}/charges/{charge_code}/filters"): {"filter": {"values": {"region": ["x"]}}},
+        ("PUT", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"invoice_display_name": "B"}},
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },
+        ("PUT", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
+        ("PATCH", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("POST", "/webhook_endpoints"): {"webhook_endpoint": {"webhook_url": "https://beta.example.com"}},
         ("PUT", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},

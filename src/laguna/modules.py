@@ -11,6 +11,7 @@ from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
 from laguna.billing import drafts, endings, run, trials
 from laguna.billing import routes as billing_routes
+from laguna.catalog import charge_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import routes as ingestion_routes
@@ -33,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     taxes_routes.router,
     customers_routes.router,
     metrics_routes.router,
+    charge_routes.router,
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text
 
 from laguna.billing.fees import Billable
 from laguna.billing.invoicing import Order, make_invoices
@@ -23,14 +23,23 @@ from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import first_instant, local_date, opens_period
 from laguna.subscriptions.periods import downgraded, periodic
 
+# one statement for the page: an UPDATE for each row took longer than to write the invoices' lines
+_DUE_NEXT = text(
+    """
+    UPDATE subscriptions SET next_billing_at = due.next_billing_at, updated_at = :now
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS due (id, next_billing_at)
+    WHERE subscriptions.id = due.id
+    """
+)
 
-async def bill_due(context: Context, due_at: datetime, customer_ids: Sequence[UUID]) -> None:
-    """Bill the subscriptions of these customers that are due at `due_at`, and set when they are due again."""
+
+async def bill_due(context: Context, due_at: datetime, subscription_ids: Sequence[UUID]) -> None:
+    """Bill those of these subscriptions that are due at `due_at`, and set when they are due again."""
     query = (
         select(Subscription)
         .where(
             Subscription.organization_id == context.organization_id,
-            Subscription.customer_id.in_(customer_ids),
+            Subscription.id.in_(subscription_ids),
             Subscription.next_billing_at == due_at,
             Subscription.status == "active",
         )
@@ -55,16 +64,12 @@ async def bill(context: Context, due_at: datetime, subscriptions: Sequence[Subsc
     gone = {party.subscription.id for party in leaving}
     billables = [_billable(party, due_at, lines) for party in parties if party.subscription.id not in gone]
     await make_invoices(context, group(billables))
-    rows: list[dict[str, Any]] = [
-        {
-            "id": billable.party.subscription.id,
-            "next_billing_at": next_billing_at(billable.party, LastLine(billable.day, None)),
-            "updated_at": context.now,
-        }
-        for billable in billables
-    ]
-    if rows:
-        await context.session.execute(update(Subscription), rows)
+    due_next: dict[str, Any] = {
+        "ids": [billable.party.subscription.id for billable in billables],
+        "instants": [next_billing_at(billable.party, LastLine(billable.day, None)) for billable in billables],
+        "now": context.now,
+    }
+    await context.session.execute(_DUE_NEXT, due_next)
     if leaving:
         await _downgrade(context, due_at, leaving, lines, waiting)
 
@@ -201,10 +206,11 @@ BILLING = timers.register(
         name="bill_subscriptions",
         rank=30,
         due="""
-            SELECT DISTINCT organization_id, next_billing_at AS due_at, customer_id AS item_id
+            SELECT organization_id, next_billing_at AS due_at, id AS item_id, customer_id
             FROM subscriptions WHERE next_billing_at IS NOT NULL
         """,
         run=bill_due,
         page_size=500,
+        group="customer_id",  # whose subscriptions share an invoice (INV-20)
     )
 )

@@ -23,7 +23,7 @@ from laguna.ingestion.decoding import Event
 from laguna.ingestion.hints import CATALOGS_KEPT, Catalog, Keys, Recent, Streams
 from laguna.ingestion.lane import CommitUnknownError, Lane, OrganizationFacts
 from laguna.ingestion.submission import Submission
-from laguna.kernel import clock
+from laguna.kernel import clock, monitoring
 from laguna.kernel.db import Database
 from laguna.kernel.errors import internal, unauthorized, unavailable
 
@@ -76,6 +76,12 @@ class Writer:
         self._lane: Lane | None = None
         self._probes = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._moved_at = 0.0  # when a group was last durable, or the first request came to an idle writer
+
+    @property
+    def stuck_for_seconds(self) -> float:
+        """How long no group has become durable though events wait."""
+        return asyncio.get_running_loop().time() - self._moved_at if self._rows else 0.0
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_flushes())]
@@ -108,8 +114,11 @@ class Writer:
         """
         if self._stopping or self._rows >= QUEUE_ROWS_MAX or self._bytes >= QUEUE_BYTES_MAX:
             raise unavailable()
+        if not self._rows:
+            self._moved_at = asyncio.get_running_loop().time()
         self._rows += len(events)
         self._bytes += size
+        monitoring.event_queue.inc(len(events))
         try:
             streams = await self._streams.of(organization_id, events)
             deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
@@ -126,6 +135,7 @@ class Writer:
         finally:
             self._rows -= len(events)
             self._bytes -= size
+            monitoring.event_queue.dec(len(events))
             if self._stopping:
                 self._wanted.set()
 
@@ -170,9 +180,12 @@ class Writer:
             self._doubtful.extend(waiting)
             self._wanted.set()
             return
+        self._moved_at = asyncio.get_running_loop().time()
         for each in waiting:
             for submission in each.group:
                 submission.answer()
+            if each.key:
+                monitoring.events.inc(sum(len(submission.events) for submission in each.group))
 
     def _answer_flushed(self, unflushed: Unflushed) -> None:
         self._unflushed.append(unflushed)
@@ -250,6 +263,7 @@ class Writer:
 
     async def _attempt(self, lane: Lane, group: Sequence[Submission]) -> None:
         """One transaction for those of the group that can be stored; afterwards they are answered."""
+        began = asyncio.get_running_loop().time()
         present = clock.system_now()
         facts, valid = await lane.begin(
             {submission.organization_id for submission in group}, {submission.key_hash for submission in group}, present
@@ -276,6 +290,8 @@ class Writer:
             self._doubtful.append(committed)
             return
         self._answer_flushed(committed)
+        monitoring.event_group_events.observe(len(lines))
+        monitoring.event_group_seconds.observe(asyncio.get_running_loop().time() - began)
 
     def _may_be_stored(
         self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]

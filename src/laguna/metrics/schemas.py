@@ -19,7 +19,6 @@ AGGREGATION_TYPES = (
     "latest_agg",
     "custom_agg",
 )
-BILLED_AGGREGATION_TYPES = frozenset({"count_agg", "sum_agg", "max_agg", "unique_count_agg"})
 RECURRING_TYPES = frozenset({"sum_agg", "unique_count_agg", "weighted_sum_agg", "custom_agg"})
 WITHOUT_FIELD = frozenset({"count_agg", "custom_agg"})
 PRECISION_MAX = 30

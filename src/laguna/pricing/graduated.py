@@ -8,6 +8,7 @@ from typing import Any
 from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing.price import Price, Usage, per_unit
 from laguna.pricing.properties import Bound, Cleaning
+from laguna.pricing.prorated import graduated_amount
 from laguna.pricing.tiers import clean_ranges, default_ranges, read_tiers
 
 RANGES = "graduated_ranges"
@@ -21,6 +22,9 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     is billed twice (spec 1 W5). No units still cost the first tier's flat amount (W4), and a tier that is filled
     exactly does not open the next one.
     """
+    if usage.steps is not None:
+        amount = graduated_amount(usage.steps, read_tiers(properties[RANGES]))
+        return Price(amount, per_unit(amount, usage.held))
     amount = ZERO
     details: list[dict[str, Any]] = []
     below: Bound = 0

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from laguna.kernel.money import ZERO, exponent, round_half_up, subunits
-from laguna.pricing import graduated, package, standard, volume
+from laguna.pricing import dynamic, graduated, graduated_percentage, package, percentage, standard, volume
 from laguna.pricing.price import Price, Reads, Usage
 
 STORED_PLACES = 15  # decimals of precise amounts (spec 1 §0.1)
@@ -46,6 +46,14 @@ CHARGE_MODELS: Mapping[str, ChargeModel] = {
         ChargeModel("standard", standard.price, standard.clean, standard.default_properties),
         ChargeModel("graduated", graduated.price, graduated.clean, graduated.default_properties),
         ChargeModel("package", package.price, package.clean, package.default_properties),
+        ChargeModel("percentage", percentage.price, percentage.clean, percentage.default_properties, percentage.reads),
+        ChargeModel(
+            "graduated_percentage",
+            graduated_percentage.price,
+            graduated_percentage.clean,
+            graduated_percentage.default_properties,
+        ),
+        ChargeModel("dynamic", dynamic.price, dynamic.clean, dynamic.default_properties, dynamic.reads),
         ChargeModel("volume", volume.price, volume.clean, volume.default_properties),
     )
 }

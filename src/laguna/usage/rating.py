@@ -77,11 +77,11 @@ async def rate(session: AsyncSession, organization_id: UUID, rateables: Sequence
     within them each group. Zero usage included."""
     if not any(item.charges for item in rateables):
         return [[] for _ in rateables]
-    arrivals = await known_as_of(session)  # before the events are read: what is counted is at least this much
+    arrivals = await known_as_of(session)
     sortings: dict[tuple[UUID, Narrowing], Sorting] = {}
     asked = [[_ask(item, charge, sortings) for charge in item.charges] for item in rateables]
     queries = [each.query for charges in asked for each in charges]
-    condensed = iter(await combinations(session, organization_id, queries))
+    condensed = iter(await combinations(session, organization_id, queries, arrivals))
     return [[line for each in charges for line in _lines(each, next(condensed), arrivals)] for charges in asked]
 
 
@@ -148,6 +148,12 @@ def _line(
         evidence={
             "metric": charge.metric.code,
             "aggregation_type": charge.metric.aggregation_type,
+            "field_name": charge.metric.field_name,
+            "rounding": [charge.metric.rounding_function, charge.metric.rounding_precision],
+            "recurring": charge.metric.recurring,
+            "prorated": charge.prorated,
+            "keys": list(asked.sorting.keys),
+            "external_subscription_id": item.external_subscription_id,
             "aggregated_units": str(aggregate.units),
             "events_count": usage.events_count,
             "from": item.window.start.isoformat(),
