@@ -237,3 +237,21 @@ def test_another_customers_subscription_is_not_changed(sandbox: Sandbox) -> None
     )
     assert answer.status_code == 422
     assert answer.json()["error_details"] == {"external_id": ["value_already_exist"]}
+
+
+def test_what_is_held_on_is_billed_by_the_new_plan_alone(sandbox: Sandbox) -> None:
+    """A recurring metric that isn't paid by the day: the new plan bills the whole period, where it has the metric."""
+    client = sandbox("2024-02-01T00:00:00Z")
+    seats = make_metric(client, "seats", "sum_agg", field_name="seats", recurring=True)
+    rooms = make_metric(client, "rooms", "sum_agg", field_name="rooms", recurring=True)
+    make_plan(client, "small", 100, charges=[standard(seats, "1"), standard(rooms, "1")])
+    make_plan(client, "large", 2900, charges=[standard(seats, "2")])
+    subscribe(client, plan="small")
+    use(client, "2024-02-02T00:00:00Z", "seats", seats=5)
+    use(client, "2024-02-02T00:00:00Z", "rooms", rooms=3)
+    client.at("2024-02-12T06:00:00Z")
+    subscribe(client, plan="large")
+    client.at("2024-03-01T01:00:00Z")
+    first, second = invoices(client)
+    assert [(fee["item"]["code"], fee["amount_cents"]) for fee in fees(first)] == [("rooms", 300)]
+    assert [(fee["item"]["code"], fee["amount_cents"]) for fee in fees(second)] == [("seats", 1000)]

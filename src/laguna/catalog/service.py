@@ -137,7 +137,7 @@ async def _tell(context: Context, webhook_type: str, plan: Plan) -> None:
 def _check(values: Mapping[str, Any], interval: str | None, problems: Problems) -> None:
     problems.unsupported(values, UNSUPPORTED)
     if interval in SPLIT_INTERVALS:
-        problems.unsupported(values, dict.fromkeys(MONTHLY_FLAGS, False))
+        problems.unsupported(values, {"bill_fixed_charges_monthly": False})
     metadata = values.get("metadata") or {}
     if len(metadata) > METADATA_KEYS_MAX:
         problems.add("metadata", "too_many_keys")
