@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from laguna.billing import subscribe
+from laguna.billing import edit, subscribe
 from laguna.catalog import charges
 from laguna.catalog import service as plans
 from laguna.metrics.schemas import AGGREGATION_TYPES
 from laguna.pricing.models import KNOWN_CHARGE_MODELS
-from laguna.subscriptions import current_usage
 from support.server import Server
 
 README = Path(__file__).parent.parent / "README.md"
@@ -23,11 +22,9 @@ PAGES = [README, README.parent / "CONTRIBUTING.md", *sorted(README.parent.glob("
 REFUSED = {
     *subscribe.UNSUPPORTED,
     *charges.UNSUPPORTED,
-    *charges.UNSUPPORTED_PROPERTIES,
     *plans.UNSUPPORTED,
     *plans.MONTHLY_FLAGS,
-    *current_usage.UNSUPPORTED,
-    *current_usage.UNSUPPORTED_FLAGS,
+    *edit.UNSUPPORTED,
     *AGGREGATION_TYPES,
     *KNOWN_CHARGE_MODELS,
 }
