@@ -343,6 +343,8 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     batch = client.post("/events/batch", {"events": [{**event, "transaction_id": "f"}]})
     compare(batch["events"][0], "event")
     assert set(batch) == {"events"}
+    tried = client.post("/billable_metrics/evaluate_expression", {"expression": "1 + 1", "event": {"code": "m"}})
+    assert tried == {"expression_result": {"value": "2.0"}}
     compare(client.delete("/subscriptions/s")["subscription"], "subscription")
     check(client.delete("/customers/c"), "/customers/{external_id}")
     check(client.delete("/plans/p"), "/plans/{code}")

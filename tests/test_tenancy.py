@@ -52,6 +52,10 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("PATCH", "/taxes/{code}"): {"tax": {"rate": 99}},
         ("POST", "/customers"): {"customer": customer},
         ("POST", "/billable_metrics"): {"billable_metric": metric},
+        ("POST", "/billable_metrics/evaluate_expression"): {
+            "expression": "event.properties.size + 1",
+            "event": {"code": f"{MARK}-metric", "properties": {"size": 1000}},
+        },
         ("PUT", "/billable_metrics/{code}"): {"billable_metric": {"name": "Beta"}},
         ("PATCH", "/billable_metrics/{code}"): {"billable_metric": {"name": "Beta"}},
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
@@ -86,6 +90,7 @@ OWN = {
     ("POST", "/taxes"),
     ("POST", "/customers"),
     ("POST", "/billable_metrics"),
+    ("POST", "/billable_metrics/evaluate_expression"),
     ("GET", "/organizations"),
     ("GET", "/test_clock"),
     ("GET", "/billing_entities"),

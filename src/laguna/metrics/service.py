@@ -12,6 +12,7 @@ from laguna.kernel import jobs, signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, forbidden, is_blank
 from laguna.kernel.rows import refuse_taken
+from laguna.metrics.evaluation import expression_of
 from laguna.metrics.schemas import (
     RECURRING_TYPES,
     WITHOUT_FIELD,
@@ -38,7 +39,7 @@ FIELDS = (
 )
 ALWAYS_EDITABLE = ("name", "description")  # once a plan uses the metric (spec 1 §2.8)
 MANDATORY = ("name", "code", "aggregation_type")
-DERIVING = frozenset({"code", "aggregation_type", "field_name", "expression"})  # what an event's value depends on
+DERIVING = frozenset({"code", "aggregation_type", "field_name"})  # what a stored event's value depends on
 
 
 async def create_metric(context: Context, data: MetricInput, problems: Problems) -> BillableMetric:
@@ -99,7 +100,8 @@ def _check(values: dict[str, Any], problems: Problems) -> None:
         problems.mandatory({}, ("field_name",))
     if values.get("recurring") and kind is not None and kind not in RECURRING_TYPES:
         problems.add("recurring", "not_compatible_with_aggregation_type")
-    problems.unsupported(values, {"expression": None})
+    if not is_blank(values.get("expression")):
+        expression_of(values["expression"], problems)
 
 
 def _check_filters(filters: Sequence[MetricFilterInput], problems: Problems) -> None:
@@ -118,6 +120,8 @@ def _assign(metric: BillableMetric, values: dict[str, Any]) -> None:
         if field in values:
             setattr(metric, field, values[field])
     metric.recurring = bool(metric.recurring)
+    if is_blank(metric.expression):
+        metric.expression = None
     if metric.aggregation_type == "count_agg":
         metric.field_name = None
     if metric.aggregation_type == "weighted_sum_agg":

@@ -5,10 +5,9 @@ A shape is what the text of a statement depends on, `aggregations.Shape`: few, h
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.kernel.db import connection_of
-from laguna.kernel.money import PRECISION, ZERO, round_half_up
+from laguna.kernel.money import ZERO, round_down, round_half_up, round_up
 from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row, Shape
 from laguna.metrics.derivation import MetricValues
 from laguna.metrics.window import Window
@@ -177,17 +176,12 @@ async def known_as_of(session: AsyncSession) -> dict[str, int]:
     return {str(lane): last for lane, last in rows}
 
 
-_ROUNDING = {"ceil": ROUND_CEILING, "floor": ROUND_FLOOR}
+_ROUNDING = {"round": round_half_up, "ceil": round_up, "floor": round_down}
 
 
 def rounded(metric: MetricValues, units: Decimal) -> Decimal:
     """The units that are priced (spec 1 §2.5). A negative precision rounds to tens: ceil(123.456, -2) -> 200."""
-    function, places = metric.rounding_function, metric.rounding_precision or 0
-    if function is None:
+    if metric.rounding_function is None:
         return units
-    if function == "round":
-        result = round_half_up(units, places)
-    else:
-        context = decimal.Context(prec=PRECISION, rounding=_ROUNDING[function])
-        result = units.scaleb(places, context).quantize(Decimal(1), context=context).scaleb(-places, context)
+    result = _ROUNDING[metric.rounding_function](units, metric.rounding_precision or 0)
     return Decimal(format(result, "f")) or ZERO  # never -0
