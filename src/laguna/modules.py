@@ -38,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,
+    billing_routes.invoices_router,
     invoices_routes.router,
     webhooks_routes.router,
 )

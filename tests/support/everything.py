@@ -32,6 +32,8 @@ PARAMETERS = {
     "/events/{transaction_id}": f"{MARK}-event",
     "/fees/{lago_id}": "fee",
     "/invoices/{lago_id}": "invoice",
+    "/invoices/{lago_id}/finalize": "draft",
+    "/invoices/{lago_id}/refresh": "draft",
     "/plans/{code}": f"{MARK}-plan",
     "/plans/{code}/charges": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
@@ -118,6 +120,8 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}
     tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
     tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
+    for route in ("/invoices/{lago_id}/finalize", "/invoices/{lago_id}/refresh"):
+        tenant.parameters[route] = tenant.ids["draft"]
     tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
     for route in ("/webhook_endpoints/{lago_id}", "/webhook_endpoints/{lago_id}/replay"):
         tenant.parameters[route] = tenant.ids["endpoint"]
