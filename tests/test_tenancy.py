@@ -27,6 +27,7 @@ from support.server import Server
 
 WITHOUT_KEY = {"/health", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
+HISTORICAL = {"external_historical_usage_amount_cents": 900}
 
 
 def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
@@ -60,6 +61,8 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },
+        ("PUT", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
+        ("PATCH", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
         ("POST", "/webhook_endpoints"): {"webhook_endpoint": {"webhook_url": "https://beta.example.com"}},
         ("PUT", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},

@@ -26,6 +26,7 @@ from laguna.kernel.rows import find
 from laguna.models import BillingEntity, Customer, Plan, Subscription
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
+from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.periods import starting
 from laguna.subscriptions.schemas import SubscriptionInput
 from laguna.subscriptions.service import timezones_of
@@ -86,6 +87,8 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
         updated_at=context.now,
     )
     context.session.add(subscription)
+    await context.session.flush()
+    await begin_lifetime(context, subscription)
     timezone = ZoneInfo((await timezones_of(context, [customer.id]))[customer.id])
     day = local_date(subscription.subscription_at, timezone)
     if day > local_date(context.now, timezone):
