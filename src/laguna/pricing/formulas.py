@@ -41,7 +41,7 @@ def _standard(usage: Usage, properties: Mapping[str, Any], details: Mapping[str,
 def _package(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, Any]) -> list[Step]:
     size, free_units = Decimal(properties["package_size"]), Decimal(properties["free_units"])
     paid_units = max(usage.units - free_units, ZERO)
-    packages = -(-paid_units // size)
+    packages = paid_units // size + (1 if paid_units % size else 0)
     price = Decimal(properties["amount"])
     return [
         Step("paid_units", f"max({number(usage.units)} - {number(free_units)}, 0)", paid_units),
