@@ -191,6 +191,10 @@ OBJECTS = {
         units projected_units events_count amount_cents projected_amount_cents amount_currency pricing_unit_details
         charge billable_metric filters grouped_usage presentation_breakdowns projected_presentation_breakdowns
     """,
+    "projected filter usage": """
+        units projected_units events_count amount_cents projected_amount_cents pricing_unit_details invoice_display_name
+        values presentation_breakdowns projected_presentation_breakdowns
+    """,
     "projected charge": "lago_id charge_model invoice_display_name",
     "lifetime usage": """
         lago_id lago_subscription_id external_subscription_id external_historical_usage_amount_cents
@@ -258,6 +262,7 @@ INSIDE = {
     ("charge usage", "billable_metric"): "used metric",
     ("projected usage", "charges_usage"): "projected charge usage",
     ("projected charge usage", "charge"): "projected charge",
+    ("projected charge usage", "filters"): "projected filter usage",
     ("projected charge usage", "billable_metric"): "used metric",
     ("explanation", "period"): "explained period",
     ("explanation", "price"): "explained price",
