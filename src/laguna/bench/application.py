@@ -9,6 +9,7 @@ from laguna import app
 from laguna.ingestion.routes import WritingRoute, caller_of
 from laguna.kernel.inputs import read_body
 from laguna.kernel.outputs import json_response
+from laguna.kernel.serving import Draining
 
 FLOOR = "/api/v1/parsed"
 
@@ -20,8 +21,8 @@ async def parse(request: Request) -> Response:
     return json_response(b'{"event":{}}')
 
 
-def create_app() -> FastAPI:
-    application = app.create_app()
+def create_app(draining: Draining) -> FastAPI:
+    application = app.create_app(draining=draining)
     # first, as the routes of events are: what is in front of a route costs
     application.router.routes.insert(0, WritingRoute(FLOOR, parse, methods=["POST"]))
     return application

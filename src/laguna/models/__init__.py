@@ -1,10 +1,11 @@
 """The tables, one file per aggregate: the data model at a glance."""
 
 from laguna.models.base import Base
-from laguna.models.catalog import Charge, Plan, Terms, TermsHistory
+from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
+from laguna.models.lifetime import LifetimeUsage
 from laguna.models.metric import BillableMetric, BillableMetricFilter
 from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
 from laguna.models.server import ServerSecret
@@ -22,6 +23,7 @@ __all__ = [
     "BillingEntity",
     "BillingEntityTax",
     "Charge",
+    "ChargeFilter",
     "ChargeTax",
     "Customer",
     "CustomerMetadata",
@@ -35,6 +37,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceParties",
     "InvoiceTax",
+    "LifetimeUsage",
     "Organization",
     "Plan",
     "PlanTax",
