@@ -25,7 +25,16 @@ from support.everything import MARK, NOW, PARAMETERS, QUERIES, SHARED_TABLES, Te
 from support.routes import api_routes, application, every_route
 from support.server import Server
 
-WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+WITHOUT_KEY = {
+    "/health",
+    "/ready",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/oauth2-redirect",
+    "/redoc",
+    "/documents/{name}",  # the link is the key
+}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 
 
@@ -65,6 +74,8 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("POST", "/webhook_endpoints/{lago_id}/replay"): {"replay": {"to_datetime": "2030-01-01"}},
         ("POST", "/webhook_deliveries/{lago_id}/retry"): {},
+        ("POST", "/invoices/{lago_id}/download"): {},
+        ("POST", "/invoices/{lago_id}/download_pdf"): {},
     }
 
 

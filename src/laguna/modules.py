@@ -15,7 +15,9 @@ from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import routes as ingestion_routes
 from laguna.ingestion.writer import Writer
+from laguna.invoices import document_routes
 from laguna.invoices import routes as invoices_routes
+from laguna.invoices.pdf import links
 from laguna.metrics import backfill
 from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
@@ -37,6 +39,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     subscriptions_routes.router,
     billing_routes.router,
     invoices_routes.router,
+    document_routes.router,
+    document_routes.file_router,
     webhooks_routes.router,
 )
 JOBS = (backfill.fill_event_values,)
@@ -46,6 +50,7 @@ TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that th
 @asynccontextmanager
 async def running(app: FastAPI, configuration: Settings) -> AsyncGenerator[None]:
     """What a process of the API runs beside its requests."""
+    links.serve_at(configuration.reachable_url)
     app.state.max_batch_events = configuration.max_batch_events
     app.state.writer = writer = Writer(app.state.database)
     writer.start()

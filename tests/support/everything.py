@@ -32,6 +32,8 @@ PARAMETERS = {
     "/events/{transaction_id}": f"{MARK}-event",
     "/fees/{lago_id}": "fee",
     "/invoices/{lago_id}": "invoice",
+    "/invoices/{lago_id}/download": "invoice",
+    "/invoices/{lago_id}/download_pdf": "invoice",
     "/plans/{code}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
@@ -108,7 +110,9 @@ def make_everything(client: Client) -> Tenant:
     assert set(by_status) == {"draft", "finalized"}
     tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}
     tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
-    tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
+    for route in ("/invoices/{lago_id}", "/invoices/{lago_id}/download", "/invoices/{lago_id}/download_pdf"):
+        tenant.parameters[route] = tenant.ids["invoice"]
+    client.post(f"/invoices/{tenant.ids['invoice']}/download")
     tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
     for route in ("/webhook_endpoints/{lago_id}", "/webhook_endpoints/{lago_id}/replay"):
         tenant.parameters[route] = tenant.ids["endpoint"]

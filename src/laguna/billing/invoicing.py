@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from laguna.billing.news import tell_of_invoices
+from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
 from laguna.billing.parties import Party
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
@@ -119,7 +119,7 @@ async def make_invoices(context: Context, orders: Sequence[Order]) -> list[Invoi
         await insert_invoices(writing, documents)
     else:
         await replace_contents(writing, documents)
-    await tell_of_invoices(context, "invoice.created", [document.id for document in documents if document.is_final])
+    await tell_of_final_invoices(context, [document.id for document in documents if document.is_final])
     if orders[0].draft is None:
         drafted = [document.id for document in documents if document.status == "draft"]
         await tell_of_invoices(context, ["invoice.drafted", "invoice.ready_to_finalize"], drafted)

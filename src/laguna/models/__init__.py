@@ -3,6 +3,7 @@
 from laguna.models.base import Base
 from laguna.models.catalog import Charge, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
+from laguna.models.document import InvoicePdf
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
 from laguna.models.metric import BillableMetric, BillableMetricFilter
@@ -34,6 +35,7 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "InvoiceParties",
+    "InvoicePdf",
     "InvoiceTax",
     "Organization",
     "Plan",
