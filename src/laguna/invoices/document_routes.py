@@ -27,7 +27,6 @@ file_router = APIRouter(tags=["documents"])
 HEADERS = {
     "Cache-Control": "private, max-age=3600",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
     "Referrer-Policy": "no-referrer",  # the link is the key
     "X-Robots-Tag": "noindex",
 }

@@ -16,8 +16,8 @@ from typing import Any, Literal, overload
 import typst
 
 _FOLDER = Path(__file__).parent
-_TEMPLATE = _FOLDER / "invoice.typ"
 TAGGED_ROWS = 200  # longer tables are not tagged for screen readers: the tags would be most of the file
+REMEMBERED = 10  # documents whose parts a compiler keeps, to render the like faster
 
 _lock = threading.Lock()  # a compiler works on one document at a time
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pdf")  # starts with its first work, after any fork
@@ -40,10 +40,10 @@ def render_pages(document: Mapping[str, Any]) -> list[bytes]:
 
 
 @cache
-def _compiler() -> typst.Compiler:
+def _compiler(template: str) -> typst.Compiler:
     """Sees the fonts and files beside this one and nothing else of the machine."""
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_FOLDER / "fonts"])
-    return typst.Compiler(_TEMPLATE, root=_FOLDER, font_paths=fonts)
+    return typst.Compiler(_FOLDER / template, root=_FOLDER, font_paths=fonts)
 
 
 @overload
@@ -57,11 +57,19 @@ def _compile(document: Mapping[str, Any], to: Literal["pdf", "png"]) -> bytes | 
     rows = sum(len(section["rows"]) for section in content["sections"])
     issued_at = datetime.fromisoformat(content["issued_at"]).replace(tzinfo=UTC)
     with _lock:
-        made = _compiler().compile(
+        made = _compiler("invoice.typ").compile(
             format=to,
             sys_inputs={"document": json.dumps({"content": content, "parties": parties})},
             timestamp=issued_at,  # a clock would make each rendering different
             pdf_tags=rows <= TAGGED_ROWS,
         )
+        if rows > TAGGED_ROWS:
+            _forget()
     assert made is not None
     return made
+
+
+def _forget() -> None:
+    """What is kept of a document of 1,500 lines is 75 MB, which helps none that comes after it."""
+    for _ in range(REMEMBERED + 1):
+        _compiler("blank.typ").compile(format="pdf")
