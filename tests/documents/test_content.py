@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ from laguna.invoices.pdf.render import render, render_pages, render_pdf
 from laguna.invoices.pdf.text import line, lines
 from laguna.kernel.catalogs import LOCALES
 from laguna.models import CustomerMetadata, Fee, Invoice
-from support.pdf import missing_glyphs, pages, plain, reader, text
+from support.pdf import missing_glyphs, pages, plain, reader, spans, text
 
+MARGIN = 0.54 * 72
 ONE = [("Premium", [sample_fee("API calls", 12500, 100)])]
 
 
@@ -253,6 +255,47 @@ def test_each_period_has_a_heading_in_the_customers_zone() -> None:
     assert told.count("From Jan 1, 2024") == 1
 
 
+def test_fees_of_a_period_stand_together_under_one_heading() -> None:
+    march = {"from_at": datetime(2024, 3, 1, tzinfo=UTC), "to_at": datetime(2024, 3, 31, 23, 59, 59, tzinfo=UTC)}
+    told = text(
+        pdf([("Premium", [sample_fee("Calls", 100), sample_fee("Seats", 100, **march), sample_fee("Texts", 100)])])
+    )
+    assert in_order(told, "From Jan 1, 2024", "Calls", "Texts", "From Mar 1, 2024", "Seats")
+    assert told.count("From Jan 1, 2024") == 1
+
+
+def usage(units: int, **part: Any) -> Fee:
+    """A fee for a part of a charge's usage, with what tells the part set on it."""
+    fee = sample_fee("Calls", 100 * units, units)
+    for name, value in part.items():
+        setattr(fee, name, value)
+    return fee
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"filter_display_name": "Europe #1"}, "Calls Europe #1 3"),
+        (
+            {"filter_display_name": None, "filter_values": {"cloud": ["aws", "gcp"], "zone": ["eu"]}},
+            "Calls aws, gcp, eu 3",
+        ),
+        ({"grouped_by": {"region": "north", "agent": "*a*", "model": None}}, "Calls *a* · north 3"),
+        ({"filter_display_name": "Europe", "grouped_by": {"agent": "007"}}, "Calls Europe · 007 3"),
+        ({"filter_display_name": None, "filter_values": None, "grouped_by": {}}, "Calls 3"),
+    ],
+)
+def test_usage_tells_its_filter_and_its_group(part: dict[str, Any], told: str) -> None:
+    assert f"{told} €1.00 20% €3.00" in one_fee(usage(3, **part))
+
+
+def test_filters_without_usage_are_not_shown() -> None:
+    fees = [usage(0, filter_display_name="Europe"), usage(2, filter_display_name="Asia"), usage(0)]
+    told = text(pdf([("Premium", fees)]))
+    assert "Europe" not in told
+    assert in_order(told, "Calls Asia 2", "Calls 0")
+
+
 def test_several_subscriptions_are_summed_up_on_the_first_page() -> None:
     sections = [("Premium", sample_fees(2)), ("Backup", [sample_fee("GB", 1000, 4)]), ("Idle", [])]
     first, second = pages(pdf(sections))
@@ -376,12 +419,18 @@ def test_a_long_word_is_broken_inside_its_column(word: str) -> None:
     told = text(made).replace(" ", "")
     assert "€1.00" in told
     for page in reader(made).pages:
-        right = float(page.mediabox.right) - 0.5 * 72
+        end = float(page.mediabox.right) - MARGIN
+        assert all(span.left >= MARGIN - 0.1 and span.right <= end + 0.1 for span in spans(page))
 
-        def within(shown: str, _: Any, at: list[float], *__: Any, right: float = right) -> None:
-            assert not shown.strip() or at[4] <= right, shown
 
-        page.extract_text(visitor_text=within)
+@pytest.mark.parametrize("word", ["W" * 39, "Donaudampfschifffahrtsgesellschaft", "averylongpath/" * 9])
+def test_an_item_stays_left_of_wide_numbers(word: str) -> None:
+    fee = sample_fee(word, 2305843009213693951, Decimal("1234567890123.123456"))
+    (page,) = reader(pdf([("Premium", [fee])], currency="BHD")).pages
+    assert word in page.extract_text().replace("\u200b", "").replace("\n", "")
+    for row in {span.height for span in spans(page)}:
+        in_row = sorted((span.left, span.right) for span in spans(page) if span.height == row)
+        assert all(right <= left + 1 for (_, right), (left, _) in pairwise(in_row)), in_row
 
 
 # --- names and addresses

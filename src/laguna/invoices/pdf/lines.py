@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,7 @@ from laguna.invoices.pdf.format import Style
 from laguna.invoices.pdf.labels import Labels
 from laguna.models import Fee
 
+LONGEST_WORD = 20  # in the column of items, which wide numbers make narrow
 Row = dict[str, str]
 Details = Mapping[str, Any]
 
@@ -31,6 +33,27 @@ def row(kind: str, item: str, note: str = "", **cells: str) -> Row:
     } | cells
 
 
+def _period(fee: Fee, zone: ZoneInfo) -> tuple[date, date] | None:
+    if fee.from_at is None or fee.to_at is None:
+        return None
+    return fee.from_at.astimezone(zone).date(), fee.to_at.astimezone(zone).date()
+
+
+def _parts(fee: Fee) -> list[str]:
+    """Which part of a charge's usage a fee is for: its filter by name or else by values, then the group's values."""
+    # Fees have these columns only where charges have filters and groups.
+    name, values = getattr(fee, "filter_display_name", None), getattr(fee, "filter_values", None) or {}
+    groups: Mapping[str, str | None] = getattr(fee, "grouped_by", None) or {}
+    filtered = name or ", ".join(value for listed in values.values() for value in listed)
+    shown = (filtered, *(groups[key] for key in sorted(groups)))
+    return [text.line(part, longest_word=LONGEST_WORD) for part in shown if part]
+
+
+def _is_unused_part(fee: Fee) -> bool:
+    """A filter or group without usage, which is not shown (spec 3 §9.2)."""
+    return not fee.units and not fee.amount_cents and bool(_parts(fee))
+
+
 class FeeRows:
     """The rows of fees in one currency and locale."""
 
@@ -39,15 +62,15 @@ class FeeRows:
 
     def of_section(self, fees: Sequence[Fee], name: str, zone: ZoneInfo) -> list[Row]:
         """The fees of one subscription, under a heading for each billing period, in the customer's zone."""
-        rows: list[Row] = []
-        last: tuple[date, date] | None = None
+        of_period: dict[tuple[date, date] | None, list[Fee]] = defaultdict(list)  # in the order of their first fees
         for fee in fees:
-            if fee.from_at is not None and fee.to_at is not None:
-                period = (fee.from_at.astimezone(zone).date(), fee.to_at.astimezone(zone).date())
-                if period != last:
-                    rows.append(row("period", self.period(*period)))
-                    last = period
-            rows.extend(self.of_fee(fee, name))
+            if not _is_unused_part(fee):
+                of_period[_period(fee, zone)].append(fee)
+        rows: list[Row] = []
+        for period, together in of_period.items():
+            if period is not None:
+                rows.append(row("period", self.period(*period)))
+            rows.extend(line for fee in together for line in self.of_fee(fee, name))
         return rows
 
     def period(self, start: date, end: date) -> str:
@@ -68,21 +91,21 @@ class FeeRows:
         yield from details
 
     def _item(self, fee: Fee, section: str) -> str:
-        name = text.line(fee.invoice_display_name or fee.item_name)
+        name = text.line(fee.invoice_display_name or fee.item_name, longest_word=LONGEST_WORD)
         if fee.fee_type != "subscription":
             return name
-        plan = text.line(fee.item_name)
+        plan = text.line(fee.item_name, longest_word=LONGEST_WORD)
         label = self.labels["subscription_fee"]
-        return label if plan == section else f"{label} – {plan}"
+        return label if text.line(fee.item_name) == section else f"{label} – {plan}"
 
     def _note(self, fee: Fee) -> str:
-        """What stands below an item: the days of a prorated fee, the description of an add-on."""
+        """What stands below an item: filter and group of usage, days of a prorated fee, description of an add-on."""
         if fee.fee_type == "add_on":
             return text.lines(fee.item_description)
         days, full_days = fee.evidence.get("days"), fee.evidence.get("full_days")
         if fee.fee_type == "subscription" and days is not None and full_days is not None and days != full_days:
             return self.labels.say("prorated", days=str(days), full_days=str(full_days))
-        return ""
+        return " · ".join(_parts(fee))
 
     def _explained(self, details: Details) -> list[Callable[[Fee], Iterator[Row]]]:
         """How the stored `amount_details` are told: by what is in them, so that a new price model only adds a line."""
