@@ -132,6 +132,7 @@ CHARGE = """
     charge_model pay_in_advance invoiceable regroup_paid_fees prorated min_amount_cents accepts_target_wallet
     properties applied_pricing_unit filters taxes
 """
+FIGURES = "units total_aggregated_units events_count amount_cents pricing_unit_details "
 EVENT = """
     lago_id transaction_id lago_customer_id code timestamp precise_total_amount_cents properties lago_subscription_id
     external_subscription_id created_at
@@ -168,6 +169,7 @@ OBJECTS = {
     "metric filter": "key values",
     "plan": PLAN,
     "charge": CHARGE,
+    "charge filter": "lago_id charge_code invoice_display_name properties values",
     "subscription": SUBSCRIPTION,
     "subscription detail": SUBSCRIPTION + "plan applicable_usage_thresholds entitlements",
     "payment method": "payment_method_id payment_method_type",
@@ -180,6 +182,33 @@ OBJECTS = {
         units total_aggregated_units events_count amount_cents amount_currency pricing_unit_details charge
         billable_metric filters grouped_usage presentation_breakdowns
     """,
+    "filter usage": FIGURES + "invoice_display_name values presentation_breakdowns",
+    "projected usage": """
+        from_datetime to_datetime issuing_date lago_invoice_id currency amount_cents projected_amount_cents
+        taxes_amount_cents total_amount_cents charges_usage
+    """,
+    "projected charge usage": """
+        units projected_units events_count amount_cents projected_amount_cents amount_currency pricing_unit_details
+        charge billable_metric filters grouped_usage presentation_breakdowns projected_presentation_breakdowns
+    """,
+    "projected filter usage": """
+        units projected_units events_count amount_cents projected_amount_cents pricing_unit_details invoice_display_name
+        values presentation_breakdowns projected_presentation_breakdowns
+    """,
+    "projected charge": "lago_id charge_model invoice_display_name",
+    "lifetime usage": """
+        lago_id lago_subscription_id external_subscription_id external_historical_usage_amount_cents
+        invoiced_usage_amount_cents current_usage_amount_cents from_datetime to_datetime usage_thresholds
+    """,
+    "explanation": """
+        lago_fee_id lago_invoice_id lago_true_up_parent_fee_id fee_type amount_currency metric charge filter grouped_by
+        period price usage steps rounding precise_amount_cents amount_cents taxes taxes_expression taxes_amount_cents
+        total_amount_cents
+    """,
+    "explained period": "from_datetime to_datetime days full_days timezone",
+    "explained price": "lago_id kind properties since",
+    "step": "name expression result",
+    "explained tax": "tax_code tax_name tax_rate expression amount_cents",
     "used charge": "lago_id code charge_model invoice_display_name",
     "used metric": "lago_id name code aggregation_type",
     "invoice": INVOICE,
@@ -223,12 +252,22 @@ INSIDE = {
     ("plan", "charges"): "charge",
     ("plan", "taxes"): "embedded tax",
     ("charge", "taxes"): "embedded tax",
+    ("charge", "filters"): "charge filter",
     ("subscription", "payment_method"): "payment method",
     ("subscription detail", "payment_method"): "payment method",
     ("subscription detail", "plan"): "plan",
     ("usage", "charges_usage"): "charge usage",
     ("charge usage", "charge"): "used charge",
+    ("charge usage", "filters"): "filter usage",
     ("charge usage", "billable_metric"): "used metric",
+    ("projected usage", "charges_usage"): "projected charge usage",
+    ("projected charge usage", "charge"): "projected charge",
+    ("projected charge usage", "filters"): "projected filter usage",
+    ("projected charge usage", "billable_metric"): "used metric",
+    ("explanation", "period"): "explained period",
+    ("explanation", "price"): "explained price",
+    ("explanation", "steps"): "step",
+    ("explanation", "taxes"): "explained tax",
     ("invoice", "customer"): "customer",
     ("invoice", "applied_taxes"): "invoice tax",
     ("invoice detail", "customer"): "customer",
@@ -252,18 +291,26 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/customers/{external_id}": ("customer", "customer detail", None),
     "/customers/{external_id}/current_usage": ("customer_usage", "usage", None),
     "/customers/{external_id}/invoices": ("invoices", "invoice", True),
+    "/customers/{external_id}/past_usage": ("usage_periods", "usage", True),
+    "/customers/{external_id}/projected_usage": ("customer_projected_usage", "projected usage", None),
     "/customers/{external_id}/subscriptions": ("subscriptions", "subscription", True),
     "/events": ("events", "event", True),
     "/events/{transaction_id}": ("event", "event", None),
     "/fees": ("fees", "fee", True),
     "/fees/{lago_id}": ("fee", "fee", None),
+    "/fees/{lago_id}/explanation": ("fee_explanation", "explanation", None),
     "/invoices": ("invoices", "invoice", True),
     "/invoices/{lago_id}": ("invoice", "invoice detail", None),
     "/organizations": ("organization", "organization", None),
     "/plans": ("plans", "plan", True),
     "/plans/{code}": ("plan", "plan", None),
+    "/plans/{code}/charges": ("charges", "charge", True),
+    "/plans/{code}/charges/{charge_code}": ("charge", "charge", None),
+    "/plans/{code}/charges/{charge_code}/filters": ("filters", "charge filter", True),
+    "/plans/{code}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
     "/subscriptions": ("subscriptions", "subscription", True),
     "/subscriptions/{external_id}": ("subscription", "subscription detail", None),
+    "/subscriptions/{external_id}/lifetime_usage": ("lifetime_usage", "lifetime usage", None),
     "/taxes": ("taxes", "tax", True),
     "/taxes/{code}": ("tax", "tax", None),
     "/test_clock": ("test_clock", "clock", None),
@@ -334,6 +381,8 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     batch = client.post("/events/batch", {"events": [{**event, "transaction_id": "f"}]})
     compare(batch["events"][0], "event")
     assert set(batch) == {"events"}
+    tried = client.post("/billable_metrics/evaluate_expression", {"expression": "1 + 1", "event": {"code": "m"}})
+    assert tried == {"expression_result": {"value": "2.0"}}
     compare(client.delete("/subscriptions/s")["subscription"], "subscription")
     check(client.delete("/customers/c"), "/customers/{external_id}")
     check(client.delete("/plans/p"), "/plans/{code}")

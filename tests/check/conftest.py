@@ -36,9 +36,15 @@ def fill(client: Client, webhook_url: str) -> None:
         {
             "billable_metric_id": peak,
             "charge_model": "package",
+            "min_amount_cents": 50_000,
             "properties": {"amount": "3", "free_units": 1, "package_size": 2},
         },
         {"billable_metric_id": users, "charge_model": "volume", "properties": {"volume_ranges": TIERS}},
+        {
+            "billable_metric_id": traffic,
+            "charge_model": "percentage",
+            "properties": {"rate": "1.5", "free_units_per_events": 1, "pricing_group_keys": ["region"]},
+        },
     ]
     make_plan(client, "arrears", 3100, charges=charges, tax_codes=["vat", "city"])
     make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2])

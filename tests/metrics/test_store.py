@@ -17,9 +17,11 @@ from laguna.accounts.service import create_organization
 from laguna.kernel.context import context_of
 from laguna.kernel.db import Database, copy_rows
 from laguna.metrics import backfill
+from laguna.metrics.aggregations import AGGREGATIONS, Aggregate
 from laguna.metrics.backfill import fill_event_values
 from laguna.metrics.derivation import MetricValues, derive
-from laguna.metrics.store import Aggregate, UsageQuery, aggregate, known_as_of, metric_values, rounded
+from laguna.metrics.store import UsageQuery, combinations, known_as_of, metric_values, rounded
+from laguna.metrics.window import whole
 from laguna.models import BillableMetric
 from laguna.models.event import LANE_SHIFT
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.anyio
 D = Decimal
 START = datetime(2024, 3, 1, tzinfo=UTC)
 END = datetime(2024, 4, 1, tzinfo=UTC)
-MONTH = (START, END)
+MONTH = whole(START, END)
 STREAM = "organization_id, external_subscription_id, code"
 DERIVED = """
     SELECT properties, value, value_text FROM events JOIN event_streams AS stream ON stream.id = stream_id
@@ -54,7 +56,7 @@ async def organization_id(database: Database) -> uuid.UUID:
 
 
 def metric(kind: str, code: str = "calls", ready: bool = True) -> MetricValues:
-    return MetricValues(uuid.uuid4(), code, kind, None if kind == "count_agg" else "x", ready)
+    return MetricValues(uuid.uuid4(), code, kind, None if kind == "count_agg" else "x", values_ready=ready)
 
 
 LANE = 4096
@@ -109,7 +111,12 @@ async def usage(
     arrivals: dict[str, int] | None = None,
 ) -> list[Aggregate]:
     async with database.session() as session:
-        return await aggregate(session, organization_id, queries, ARRIVALS if arrivals is None else arrivals)
+        known = ARRIVALS if arrivals is None else arrivals
+        found = await combinations(session, organization_id, queries, known)
+    return [
+        AGGREGATIONS[query.metric.aggregation_type].combine(query.shape, rows.get((), []), query.window)
+        for query, rows in zip(queries, found, strict=True)
+    ]
 
 
 def at(day: int, hour: int = 0) -> datetime:
@@ -124,7 +131,7 @@ def both(kind: str) -> list[MetricValues]:
 
 async def test_without_events_there_is_no_usage(database: Database, organization_id: uuid.UUID) -> None:
     queries = [
-        UsageQuery("s", each, *MONTH)
+        UsageQuery("s", each, MONTH)
         for kind in ("count_agg", "sum_agg", "max_agg", "unique_count_agg")
         for each in both(kind)
     ]
@@ -141,21 +148,21 @@ async def test_each_aggregation(
     values = [{"x": "2.5"}, {"x": D("2.5")}, {"x": 12}, {"x": "12"}, {"x": "foo"}, {}]
     both_ways = both(kind)
     await record(database, organization_id, both_ways[0], [("s", at(day + 1), each) for day, each in enumerate(values)])
-    queries = [UsageQuery("s", each, *MONTH) for each in both_ways]
+    queries = [UsageQuery("s", each, MONTH) for each in both_ways]
     assert await usage(database, organization_id, *queries) == [Aggregate(D(units), events_count)] * 2
 
 
 async def test_a_maximum_may_be_negative(database: Database, organization_id: uuid.UUID) -> None:
     maximum = metric("max_agg")
     await record(database, organization_id, maximum, [("s", at(1), {"x": -7}), ("s", at(2), {"x": "-3.5"})])
-    assert await usage(database, organization_id, UsageQuery("s", maximum, *MONTH)) == [Aggregate(D("-3.5"), 2)]
+    assert await usage(database, organization_id, UsageQuery("s", maximum, MONTH)) == [Aggregate(D("-3.5"), 2)]
 
 
 async def test_the_start_counts_and_the_end_does_not(database: Database, organization_id: uuid.UUID) -> None:
     count = metric("count_agg")
     instants = [START - timedelta(milliseconds=1), START, END - timedelta(milliseconds=1), END]
     await record(database, organization_id, count, [("s", instant, {}) for instant in instants])
-    assert await usage(database, organization_id, UsageQuery("s", count, *MONTH)) == [Aggregate(D(2), 2)]
+    assert await usage(database, organization_id, UsageQuery("s", count, MONTH)) == [Aggregate(D(2), 2)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +195,7 @@ async def test_a_value_is_present_after_its_last_add(
         if subscription == "spread":  # the order of arrival decides only between equal timestamps
             sent.reverse()
         await record(database, organization_id, both_ways[0], sent)
-        queries = [UsageQuery(subscription, each, *MONTH) for each in both_ways]
+        queries = [UsageQuery(subscription, each, MONTH) for each in both_ways]
         assert await usage(database, organization_id, *queries) == [Aggregate(D(present), present)] * 2
 
 
@@ -201,7 +208,7 @@ async def test_other_organizations_codes_and_subscriptions_do_not_count(
     await record(database, organization_id, count, [("s", at(1), {}), ("other", at(1), {})])
     await record(database, organization_id, count, [("s", at(1), {})], code="other")
     await record(database, other_id, count, [("s", at(1), {})] * 5)
-    assert await usage(database, organization_id, UsageQuery("s", count, *MONTH)) == [Aggregate(D(1), 1)]
+    assert await usage(database, organization_id, UsageQuery("s", count, MONTH)) == [Aggregate(D(1), 1)]
 
 
 async def test_thousands_of_queries_agree_with_a_plain_count(database: Database, organization_id: uuid.UUID) -> None:
@@ -216,13 +223,13 @@ async def test_thousands_of_queries_agree_with_a_plain_count(database: Database,
     for number in range(3_000):
         from_at = START + timedelta(days=chance.randrange(20))
         kind = replace(total, values_ready=number % 5 > 0)
-        queries.append(UsageQuery(f"s{chance.randrange(410)}", kind, from_at, from_at + timedelta(days=5)))
+        queries.append(UsageQuery(f"s{chance.randrange(410)}", kind, whole(from_at, from_at + timedelta(days=5))))
     queries += queries[:500]
     expected = [
         [
             properties["x"]
             for subscription, instant, properties in sent
-            if subscription == query.external_subscription_id and query.from_at <= instant < query.to_at
+            if subscription == query.external_subscription_id and query.window.start <= instant < query.window.until
         ]
         for query in queries[:300]
     ]
@@ -285,12 +292,12 @@ async def test_a_metric_defined_after_its_events_gives_the_same_figures_before_a
     row = await stored_metric(database, organization_id, kind)
     waiting = metric_values(row)
     assert not waiting.values_ready
-    before = await usage(database, organization_id, *(UsageQuery(f"s{n}", waiting, *MONTH) for n in range(5)))
+    before = await usage(database, organization_id, *(UsageQuery(f"s{n}", waiting, MONTH) for n in range(5)))
     for _ in range(2):  # safe to repeat
         await run_backfill(database, organization_id, row.id)
         assert await is_ready(database, row.id)
         ready = replace(waiting, values_ready=True)
-        after = await usage(database, organization_id, *(UsageQuery(f"s{n}", ready, *MONTH) for n in range(5)))
+        after = await usage(database, organization_id, *(UsageQuery(f"s{n}", ready, MONTH) for n in range(5)))
         assert after == before
     assert sum(result.events_count for result in before) > 5
     async with database.session() as session:
@@ -337,7 +344,7 @@ async def test_what_arrived_later_does_not_count(database: Database, organizatio
     await record(database, organization_id, metric(kind), [("s", at(4), {"x": 4})])
     units = {"sum_agg": 6}.get(kind, 3)
     for each in both(kind):
-        query = UsageQuery("s", each, *MONTH)
+        query = UsageQuery("s", each, MONTH)
         assert await usage(database, organization_id, query, arrivals=known) == [Aggregate(D(units), 3)]
         assert await usage(database, organization_id, query, arrivals={"0": 1 << 40}) == [Aggregate(D(0), 0)]
         assert await usage(database, organization_id, query, arrivals={}) == [Aggregate(D(0), 0)]

@@ -28,14 +28,24 @@ PARAMETERS = {
     "/customers/{external_id}": f"{MARK}-customer",
     "/customers/{external_id}/current_usage": f"{MARK}-customer",
     "/customers/{external_id}/invoices": f"{MARK}-customer",
+    "/customers/{external_id}/past_usage": f"{MARK}-customer",
+    "/customers/{external_id}/projected_usage": f"{MARK}-customer",
     "/customers/{external_id}/subscriptions": f"{MARK}-customer",
     "/events/{transaction_id}": f"{MARK}-event",
     "/fees/{lago_id}": "fee",
+    "/fees/{lago_id}/explanation": "fee",
     "/invoices/{lago_id}": "invoice",
     "/invoices/{lago_id}/download": "invoice",
     "/invoices/{lago_id}/download_pdf": "invoice",
+    "/invoices/{lago_id}/finalize": "draft",
+    "/invoices/{lago_id}/refresh": "draft",
     "/plans/{code}": f"{MARK}-plan",
+    "/plans/{code}/charges": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/lifetime_usage": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
     "/webhook_deliveries/{lago_id}": "delivery",
     "/webhook_deliveries/{lago_id}/retry": "delivery",
@@ -46,6 +56,8 @@ PARAMETERS = {
 QUERIES = {
     "/customers": {"external_id": f"{MARK}-customer"},
     "/customers/{external_id}/current_usage": {"external_subscription_id": f"{MARK}-subscription"},
+    "/customers/{external_id}/past_usage": {"external_subscription_id": f"{MARK}-subscription"},
+    "/customers/{external_id}/projected_usage": {"external_subscription_id": f"{MARK}-subscription"},
     "/events": {"external_subscription_id": f"{MARK}-subscription"},
     "/fees": {"external_customer_id": f"{MARK}-customer"},
     "/invoices": {"external_customer_id": f"{MARK}-customer"},
@@ -64,7 +76,10 @@ class Tenant:
 
     def path(self, route: str) -> str:
         """The route's path with A's identifiers in it."""
-        return re.sub(r"{\w+}", lambda _: self.parameters[route], route)
+        path = route.replace("{charge_code}", f"{MARK}-metric")
+        if "/filters/" in path:
+            path = path.replace("{lago_id}", self.ids["filter"])
+        return re.sub(r"{\w+}", lambda _: self.parameters[route], path)
 
 
 def make_everything(client: Client) -> Tenant:
@@ -75,9 +90,11 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["tax"] = client.post("/taxes", {"tax": tax})["tax"]["lago_id"]
     filters = [{"key": "region", "values": [f"{MARK}-europe"]}]
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
-    charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"])
+    filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
+    charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
     plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
+    tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
     tenant.ids["endpoint"] = client.post("/webhook_endpoints", {"webhook_endpoint": endpoint})["webhook_endpoint"][
         "lago_id"
@@ -113,7 +130,10 @@ def make_everything(client: Client) -> Tenant:
     for route in ("/invoices/{lago_id}", "/invoices/{lago_id}/download", "/invoices/{lago_id}/download_pdf"):
         tenant.parameters[route] = tenant.ids["invoice"]
     client.post(f"/invoices/{tenant.ids['invoice']}/download")
-    tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
+    for route in ("/invoices/{lago_id}/finalize", "/invoices/{lago_id}/refresh"):
+        tenant.parameters[route] = tenant.ids["draft"]
+    for route in ("/fees/{lago_id}", "/fees/{lago_id}/explanation"):
+        tenant.parameters[route] = tenant.ids["fee"]
     for route in ("/webhook_endpoints/{lago_id}", "/webhook_endpoints/{lago_id}/replay"):
         tenant.parameters[route] = tenant.ids["endpoint"]
     for route in ("/webhook_deliveries/{lago_id}", "/webhook_deliveries/{lago_id}/retry"):

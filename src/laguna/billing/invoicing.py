@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
+from laguna.billing.fees import Billable, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
-from laguna.billing.parties import Party
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
-from laguna.invoices.documents import FeeDocument, InvoiceDocument, LineDocument
+from laguna.invoices.documents import InvoiceDocument, LineDocument
 from laguna.invoices.numbering import number_invoices
 from laguna.invoices.store import Writing, insert_invoices, replace_contents
 from laguna.invoices.totals import totals
 from laguna.kernel.context import Context
 from laguna.kernel.ids import new_id
-from laguna.kernel.money import ZERO
-from laguna.models import BillingEntity, Customer
-from laguna.subscriptions.amounts import Occasion, subscription_fee
+from laguna.models import BillingEntity, Customer, Subscription
+from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
-from laguna.subscriptions.periods import Ranges
-from laguna.taxes.amounts import TaxableFee, fee_taxes
 from laguna.taxes.sources import TaxSources, tax_sources
+from laguna.usage.buckets import PRINTED
 from laguna.usage.rating import Rateable, RatedLine, rate
 
 REASONS: Mapping[Occasion, str] = {
     Occasion.STARTING: "subscription_starting",
     Occasion.PERIODIC: "subscription_periodic",
     Occasion.TERMINATING: "subscription_terminating",
+    Occasion.UPGRADED: "subscription_terminating",
+    Occasion.DOWNGRADED: "subscription_terminating",
 }
-OCCASIONS: Mapping[str, Occasion] = {reason: occasion for occasion, reason in REASONS.items()}
 SELLER_FIELDS = (
     "name",
     "legal_name",
@@ -78,19 +79,6 @@ CUSTOMER_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Billable:
-    """What one line of an invoice is made from. `day` is the local date of the boundary it bills."""
-
-    party: Party
-    occasion: Occasion
-    ranges: Ranges
-    due_at: datetime
-    day: date
-    period_paid: bool = False
-    billed_at: datetime | None = None  # of a draft that is made again: when it was first made
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """A draft that is computed again, and maybe finalized with it."""
 
@@ -128,7 +116,9 @@ async def make_invoices(context: Context, orders: Sequence[Order]) -> list[Invoi
 
 async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDocument]:
     billables = [billable for order in orders for billable in order.billables]
-    charges = await priced_charges(context.session, {billable.party.plan.id for billable in billables})
+    taking_over = await _plans_taking_over(context, billables)
+    plan_ids = {billable.party.plan.id for billable in billables} | set(taking_over.values())
+    charges = await priced_charges(context.session, plan_ids)
     sources = await tax_sources(
         context.session,
         [charge.id for plan_charges in charges.values() for charge in plan_charges],
@@ -136,7 +126,16 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
     )
-    rateables = [_rateable(billable, charges[billable.party.plan.id]) for billable in billables]
+    rateables = [
+        _rateable(
+            billable,
+            charges[billable.party.plan.id],
+            charges.get(taking_over.get(billable.party.subscription.id, billable.party.plan.id), ())
+            if billable.occasion is Occasion.UPGRADED
+            else (),
+        )
+        for billable in billables
+    ]
     rated = iter(await rate(context.session, context.organization_id, rateables))
     return [
         _invoice(context, order, [_line(context, billable, next(rated), sources) for billable in order.billables])
@@ -144,25 +143,49 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
     ]
 
 
-def _rateable(billable: Billable, charges: Sequence[PricedCharge]) -> Rateable:
-    """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23)."""
-    period = billable.ranges.charges
-    billed = [] if period is None or period.is_empty else [charge for charge in charges if not charge.pay_in_advance]
-    period = period or billable.ranges.subscription
-    party = billable.party
-    return Rateable(party.subscription.external_id, period.start, period.until, party.plan.amount_currency, billed)
+async def _plans_taking_over(context: Context, billables: Sequence[Billable]) -> dict[UUID, UUID]:
+    """Subscription id -> the plan that took over from it at once."""
+    upgraded = [item.party.subscription.id for item in billables if item.occasion is Occasion.UPGRADED]
+    if not upgraded:
+        return {}
+    query = select(Subscription.previous_subscription_id, Subscription.plan_id).where(
+        Subscription.organization_id == context.organization_id,
+        Subscription.previous_subscription_id.in_(upgraded),
+        Subscription.status != "canceled",
+    )
+    rows = await context.session.execute(query)
+    return {previous_id: plan_id for previous_id, plan_id in rows if previous_id is not None}
+
+
+def _rateable(billable: Billable, charges: Sequence[PricedCharge], taking_over: Sequence[PricedCharge]) -> Rateable:
+    """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23).
+
+    What is held from period to period and not paid by the day is the new plan's, where that has it, too (UPG-6).
+    """
+    period, party = billable.ranges.charges, billable.party
+    followed = {charge.metric.id for charge in taking_over}
+    billed = [
+        charge
+        for charge in charges
+        if not charge.pay_in_advance
+        and not (charge.metric.recurring and not charge.prorated and charge.metric.id in followed)
+    ]
+    if period is None or period.is_empty:
+        billed = []
+    return Rateable(party.subscription.external_id, billable.window, party.plan.amount_currency, billed, PRINTED)
 
 
 def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sources: TaxSources) -> LineDocument:
     party, ranges = billable.party, billable.ranges
     fees = [
-        *_subscription_fees(billable, sources),
-        *(_charge_fee(billable, line, sources) for line in rated if not line.is_zero),
+        *subscription_fees(billable, sources),
+        *usage_fees(billable, rated, sources),
     ]
     return LineDocument(
         subscription_id=party.subscription.id,
         plan_id=party.plan.id,
         invoicing_reason=REASONS[billable.occasion],
+        occasion=billable.occasion,
         due_at=billable.due_at,
         billed_at=billable.billed_at or context.now,
         timezone=party.timezone,
@@ -176,93 +199,10 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
     )
 
 
-def _subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocument]:
-    """The subscription fee of a line, none where there is none to bill (spec 2 §5.1)."""
-    party = billable.party
-    plan, period = party.plan, billable.ranges.subscription
-    fee = subscription_fee(
-        plan.amount_cents,
-        plan.amount_currency,
-        party.calendar,
-        billable.occasion,
-        billable.day,
-        period,
-        period_paid=billable.period_paid,
-    )
-    if fee is None:
-        return []
-    taxes = sources.of_fee(None, plan.id, party.customer.id, party.own_entity.id)
-    taxable = TaxableFee(fee.amount_cents, fee.precise_amount_cents, taxes=taxes)
-    return [
-        FeeDocument(
-            subscription_id=party.subscription.id,
-            charge_id=None,
-            terms_id=plan.terms_id,
-            fee_type="subscription",
-            item_id=party.subscription.id,
-            item_type="Subscription",
-            item_code=plan.code,
-            item_name=plan.name,
-            item_description=plan.description,
-            invoice_display_name=party.subscription.name or plan.invoice_display_name or plan.name,
-            amount_cents=fee.amount_cents,
-            precise_amount_cents=fee.precise_amount_cents,
-            unit_amount_cents=fee.unit_amount_cents,
-            precise_unit_amount=fee.precise_unit_amount,
-            units=ZERO + fee.units,
-            total_aggregated_units=ZERO + fee.units,
-            events_count=None,
-            from_at=period.start,
-            to_at=period.end,
-            pay_in_advance=plan.pay_in_advance,
-            invoiceable=True,
-            amount_details={"plan_amount_cents": plan.amount_cents},
-            evidence={"plan_amount_cents": plan.amount_cents, "days": fee.days, "full_days": fee.full_days},
-            taxable=taxable,
-            taxes=fee_taxes(taxable),
-        )
-    ]
-
-
-def _charge_fee(billable: Billable, line: RatedLine, sources: TaxSources) -> FeeDocument:
-    party, charge, amounts = billable.party, line.charge, line.amounts
-    period = billable.ranges.charges
-    assert period is not None, "usage is only rated over a range"
-    taxes = sources.of_fee(charge.id, party.plan.id, party.customer.id, party.own_entity.id)
-    taxable = TaxableFee(amounts.amount_cents, amounts.precise_amount_cents, taxes=taxes)
-    return FeeDocument(
-        subscription_id=party.subscription.id,
-        charge_id=charge.id,
-        terms_id=charge.terms_id,
-        fee_type="charge",
-        item_id=charge.metric.id,
-        item_type="BillableMetric",
-        item_code=charge.metric.code,
-        item_name=charge.metric_name,
-        item_description=charge.metric_description,
-        invoice_display_name=charge.invoice_display_name or charge.metric_name,
-        amount_cents=amounts.amount_cents,
-        precise_amount_cents=amounts.precise_amount_cents,
-        unit_amount_cents=amounts.unit_amount_cents,
-        precise_unit_amount=amounts.precise_unit_amount,
-        units=amounts.units,
-        total_aggregated_units=line.total_aggregated_units,
-        events_count=line.events_count,
-        from_at=period.start,
-        to_at=period.end,
-        pay_in_advance=charge.pay_in_advance,
-        invoiceable=charge.invoiceable,
-        amount_details=line.details,
-        evidence=line.evidence,
-        taxable=taxable,
-        taxes=fee_taxes(taxable),
-    )
-
-
 def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> InvoiceDocument:
     first = order.billables[0]
     party, draft = first.party, order.draft
-    recurring = first.occasion is Occasion.PERIODIC
+    recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
     timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
     settings = party.date_settings
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)

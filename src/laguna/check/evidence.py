@@ -12,15 +12,16 @@ from laguna.pricing.models import CHARGE_MODELS, fee_amounts
 from laguna.pricing.price import Usage
 
 _AGGREGATIONS = ("count_agg", "sum_agg", "max_agg", "unique_count_agg")
-_NEEDED = ("metric", "field_name", "rounding", "external_subscription_id", "from", "until", "arrivals")
+_NEEDED = ("metric", "field_name", "rounding", "external_subscription_id", "from", "until", "arrivals", "keys")
+_MODELS = ("standard", "graduated", "package", "volume")  # whose price is made of units and count alone
 
 
 def _recount(aggregation_type: str) -> str:
-    """Fees of one aggregation, with what the events make that had arrived then."""
+    """Fees of one aggregation for all events of a period, with what the events make that had arrived then."""
     return f"""
         SELECT f.organization_id, f.id, f.item_code, f.currency, f.units, f.events_count, f.amount_cents,
             f.precise_amount_cents, f.evidence, t.kind AS charge_model, t.properties,
-            found.units AS found_units, found.events_count AS found_events
+            coalesce(found.units, 0) AS found_units, coalesce(found.events_count, 0) AS found_events
         FROM fees AS f JOIN terms AS t ON t.id = f.terms_id
         CROSS JOIN LATERAL (SELECT f.evidence ->> 'field_name' AS field_name,
             (f.evidence ->> 'from')::timestamptz AS from_at, (f.evidence ->> 'until')::timestamptz AS to_at) AS asked
@@ -31,9 +32,11 @@ def _recount(aggregation_type: str) -> str:
         LEFT JOIN event_streams AS stream ON stream.organization_id = f.organization_id
             AND stream.external_subscription_id = f.evidence ->> 'external_subscription_id'
             AND stream.code = f.evidence ->> 'metric'
-        CROSS JOIN LATERAL ({aggregation_sql(aggregation_type)}) AS found
+        LEFT JOIN LATERAL ({aggregation_sql(aggregation_type)}) AS found ON true
         WHERE f.fee_type = 'charge' AND f.deleted_at IS NULL
             AND f.evidence ->> 'aggregation_type' = '{aggregation_type}'
+            AND f.evidence @> '{{"keys": [], "recurring": false, "prorated": false}}' AND f.evidence -> 'keys' = '[]'
+            AND t.kind IN ({", ".join(f"'{model}'" for model in _MODELS)})
             AND f.evidence ?& ARRAY[{", ".join(f"'{name}'" for name in _NEEDED)}]
     """
 
@@ -44,7 +47,7 @@ def _differs(row: Row) -> str | None:
         return None
     function, precision = evidence["rounding"]
     metric = MetricValues(UUID(int=0), evidence["metric"], "", rounding_function=function, rounding_precision=precision)
-    units = rounded(metric, Decimal(row["found_units"] or 0))
+    units = rounded(metric, Decimal(row["found_units"]))
     price = model.price(Usage(units=units, events_count=row["found_events"]), row["properties"])
     amounts = fee_amounts(price, units, row["currency"])
     stored = (row["events_count"], row["units"], row["amount_cents"], row["precise_amount_cents"])
@@ -65,7 +68,8 @@ EVIDENCE = (
         """
         SELECT organization_id, id, item_code, fee_type, evidence FROM fees
         WHERE (fee_type = 'subscription' AND NOT evidence ?& ARRAY['plan_amount_cents', 'days', 'full_days'])
-            OR (fee_type = 'charge' AND (charge_id IS NULL OR (evidence ->> 'from')::timestamptz <> from_at
+            OR (fee_type = 'charge' AND true_up_parent_fee_id IS NULL AND (
+                charge_id IS NULL OR (evidence ->> 'from')::timestamptz <> from_at
                 OR NOT evidence ?& ARRAY['metric', 'aggregation_type', 'aggregated_units', 'events_count', 'from',
                     'until', 'arrivals']))
         """,
@@ -83,6 +87,17 @@ EVIDENCE = (
             ELSE false END
         """,
         "fee {id} of {item_code} is {precise_amount_cents}, its evidence says {evidence}",
+    ),
+    Invariant(
+        "true_ups",
+        "What is missing to a charge's minimum is the minimum of the days less what its fees are (spec 1 §3.12).",
+        """
+        SELECT organization_id, id, item_code, amount_cents, evidence FROM fees
+        WHERE true_up_parent_fee_id IS NOT NULL AND deleted_at IS NULL AND coalesce(units <> 1 OR amount_cents <>
+            round((evidence ->> 'min_amount_cents')::numeric * (evidence ->> 'days')::numeric
+                / (evidence ->> 'full_days')::numeric - (evidence ->> 'used_cents')::numeric), true)
+        """,
+        "fee {id} of {item_code} is {amount_cents}, its evidence says {evidence}",
     ),
     Invariant(
         "fee_arrivals",

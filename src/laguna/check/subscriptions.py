@@ -16,14 +16,15 @@ _ZONE_SPREAD = "interval '26 hours'"
 SUBSCRIPTIONS = (
     Invariant(
         "subscription_states",
-        "What waits for an instant has one: an active subscription for its billing, a pending one for its start, and an"
-        " ended one for nothing (spec 2 §3).",
+        "What waits for an instant has one: an active subscription for its billing, a pending one for its start, or"
+        " the end of whom it succeeds, and an ended one for nothing (spec 2 §3).",
         """
         SELECT organization_id, id, external_id, status, started_at, next_billing_at, activates_at FROM subscriptions
         WHERE CASE status
             WHEN 'active' THEN started_at IS NULL OR next_billing_at IS NULL OR activates_at IS NOT NULL
                 OR terminated_at IS NOT NULL OR canceled_at IS NOT NULL
-            WHEN 'pending' THEN activates_at IS NULL OR next_billing_at IS NOT NULL OR started_at IS NOT NULL
+            WHEN 'pending' THEN (activates_at IS NULL) = (previous_subscription_id IS NULL)
+                OR next_billing_at IS NOT NULL OR started_at IS NOT NULL
             WHEN 'terminated' THEN terminated_at IS NULL OR next_billing_at IS NOT NULL OR activates_at IS NOT NULL
             WHEN 'canceled' THEN canceled_at IS NULL OR next_billing_at IS NOT NULL OR activates_at IS NOT NULL
             ELSE true END

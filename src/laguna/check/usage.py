@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from laguna.check.invariant import Invariant
-from laguna.metrics.derivation import derived_sql
+from laguna.metrics.derivation import NUMERIC_TYPES, derived_sql
 
 _N = "(seq & ((1::bigint << 48) - 1))"  # the arrival within its lane
 
@@ -49,7 +49,7 @@ USAGE = (
     Invariant(
         "derived_values",
         "What aggregation reads of an event is what its properties say (spec 1 §2.3).",
-        " UNION ALL ".join(map(_derived, ("sum_agg", "max_agg", "unique_count_agg"))),
+        " UNION ALL ".join(map(_derived, (*sorted(NUMERIC_TYPES), "unique_count_agg"))),
         "event {transaction_id} ({key}) of {code} carries {value} and {value_text}, its properties say otherwise",
     ),
     Invariant(

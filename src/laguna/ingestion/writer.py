@@ -2,8 +2,9 @@
 
 While a group is being stored the next one gathers, and while one is flushed to disk the next is stored. What a
 request can be refused for alone was refused before; what only the database knows is found here and refuses only the
-requests it is true of: a key that is no longer valid, an event that is stored already. Nothing is acknowledged before
-it is durable, and a group whose fate was lost with the connection is looked up before anything is repeated.
+requests it is true of: a key that is no longer valid, an event that a metric's expression has no value for, an event
+that is stored already. Nothing is acknowledged before it is durable, and a group whose fate was lost with the
+connection is looked up before anything is repeated.
 """
 
 from __future__ import annotations
@@ -269,17 +270,18 @@ class Writer:
             {submission.organization_id for submission in group}, {submission.key_hash for submission in group}, present
         )
         group = [submission for submission in group if self._may_be_stored(submission, facts, valid)]
-        group = await self._without_duplicates(lane, group)
+        catalogs = await self._current_catalogs(lane, group, facts)
+        received = {key: clock.now(fact.test_clock) for key, fact in facts.items()}
+        for submission in group:
+            submission.render(catalogs[submission.organization_id], received[submission.organization_id])
+        group = await self._without_duplicates(lane, [submission for submission in group if submission.waits])
         if not group:
             await lane.rollback()
             return
-        catalogs = await self._current_catalogs(lane, group, facts)
-        received = {key: clock.now(fact.test_clock) for key, fact in facts.items()}
         first_seq = seq = lane.next_seq
         lines: list[bytes] = []
         for submission in group:
-            organization_id = submission.organization_id
-            lines += submission.lines(catalogs[organization_id], received[organization_id], seq)
+            lines += submission.lines(received[submission.organization_id], seq)
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from laguna.invoices.dates import InvoiceDates
 from laguna.invoices.totals import Totals
+from laguna.kernel.ids import new_id
 from laguna.taxes.amounts import FeeTaxes, TaxableFee
 
 
@@ -20,7 +21,7 @@ class FeeDocument:
 
     subscription_id: UUID
     charge_id: UUID | None
-    terms_id: UUID
+    terms_id: UUID | None
     fee_type: str
     item_id: UUID
     item_type: str
@@ -43,6 +44,13 @@ class FeeDocument:
     evidence: Mapping[str, Any]
     taxable: TaxableFee
     taxes: FeeTaxes
+    id: UUID = field(default_factory=new_id)
+    charge_filter_id: UUID | None = None
+    filter_display_name: str | None = None
+    filter_values: Mapping[str, Any] | None = None
+    grouped_by: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    presentation_breakdowns: Sequence[Mapping[str, Any]] = ()
+    true_up_parent_fee_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class LineDocument:
     subscription_id: UUID
     plan_id: UUID
     invoicing_reason: str
+    occasion: str
     due_at: datetime
     billed_at: datetime
     timezone: str

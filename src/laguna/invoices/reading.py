@@ -86,12 +86,22 @@ async def fee_objects(context: Context, fees: Sequence[Fee]) -> list[FeeObject]:
             )
         )
     }
+    true_ups: dict[UUID, UUID] = {
+        parent_id: fee_id
+        for parent_id, fee_id in await session.execute(
+            select(Fee.true_up_parent_fee_id, Fee.id).where(
+                Fee.true_up_parent_fee_id.in_(list(taxes)), Fee.deleted_at.is_(None)
+            )
+        )
+        if parent_id is not None
+    }
     return [
         _fee_object(
             fee,
             customers[fee.customer_id],
             subscriptions.get(fee.subscription_id) if fee.subscription_id else None,
             self_billed.get(fee.invoice_id, False) if fee.invoice_id else False,
+            true_ups.get(fee.id),
             taxes[fee.id],
         )
         for fee in fees
@@ -103,6 +113,7 @@ def _fee_object(
     external_customer_id: str,
     external_subscription_id: str | None,
     self_billed: bool,
+    true_up_fee_id: UUID | None,
     taxes: list[FeeTaxObject],
 ) -> FeeObject:
     subunit = subunits(fee.currency)
@@ -112,6 +123,9 @@ def _fee_object(
         **fields,
         lago_id=fee.id,
         lago_charge_id=fee.charge_id,
+        lago_charge_filter_id=fee.charge_filter_id,
+        lago_true_up_fee_id=true_up_fee_id,
+        lago_true_up_parent_fee_id=fee.true_up_parent_fee_id,
         lago_invoice_id=fee.invoice_id,
         lago_subscription_id=fee.subscription_id,
         external_subscription_id=external_subscription_id,
@@ -125,7 +139,9 @@ def _fee_object(
             invoice_display_name=fee.invoice_display_name,
             lago_item_id=fee.item_id,
             item_type=fee.item_type,
-            grouped_by={},
+            filters=fee.filter_values,
+            filter_invoice_display_name=fee.filter_display_name,
+            grouped_by=fee.grouped_by,
         ),
         amount_currency=fee.currency,
         precise_amount=fee.precise_amount_cents / subunit,
@@ -139,7 +155,6 @@ def _fee_object(
         from_date=fee.from_at,
         to_date=fee.to_at,
         self_billed=self_billed,
-        presentation_breakdowns=[],
         applied_taxes=taxes,
     )
 

@@ -37,14 +37,21 @@ class InvoiceTaxObject(AppliedTaxObject):
     fees_amount_cents: int
 
 
+class BreakdownObject(Output):
+    """Units of a presentation group."""
+
+    presentation_by: dict[str, str | None]
+    units: str
+
+
 class FeeItemObject(Output):
     type: str
     code: str
     name: str
     description: str | None
     invoice_display_name: str
-    filters: None = None
-    filter_invoice_display_name: str | None = None
+    filters: dict[str, list[str]] | None
+    filter_invoice_display_name: str | None
     lago_item_id: UUID
     item_type: str
     grouped_by: dict[str, str | None]
@@ -53,11 +60,11 @@ class FeeItemObject(Output):
 class FeeObject(Output):
     lago_id: UUID
     lago_charge_id: UUID | None
-    lago_charge_filter_id: UUID | None = None
+    lago_charge_filter_id: UUID | None
     lago_fixed_charge_id: UUID | None = None
     lago_invoice_id: UUID | None
-    lago_true_up_fee_id: UUID | None = None
-    lago_true_up_parent_fee_id: UUID | None = None
+    lago_true_up_fee_id: UUID | None
+    lago_true_up_parent_fee_id: UUID | None
     lago_original_fee_id: UUID | None = None
     lago_subscription_id: UUID | None
     external_subscription_id: str | None
@@ -94,7 +101,7 @@ class FeeObject(Output):
     amount_details: JsonObject
     self_billed: bool
     pricing_unit_details: None = None
-    presentation_breakdowns: list[Output]
+    presentation_breakdowns: list[BreakdownObject]
     applied_taxes: list[FeeTaxObject]
 
 

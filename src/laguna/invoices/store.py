@@ -95,9 +95,8 @@ async def _insert_contents(writing: Writing, invoices: Sequence[InvoiceDocument]
     tax_rows: list[dict[str, Any]] = []
     for invoice in invoices:
         for fee in invoice.fees:
-            fee_id = new_id()
-            fee_rows.append(_fee_row(writing, invoice, fee, fee_id))
-            tax_rows.extend(_fee_tax_rows(writing, invoice, fee, fee_id))
+            fee_rows.append(_fee_row(writing, invoice, fee))
+            tax_rows.extend(_fee_tax_rows(writing, invoice, fee))
     await writing.copy("fees", fee_rows)
     await writing.copy("fee_taxes", tax_rows)
     await writing.copy("invoice_taxes", list(_invoice_tax_rows(writing, invoices)))
@@ -134,6 +133,7 @@ def _line_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> Iterato
                 "organization_id": writing.organization_id,
                 "plan_id": line.plan_id,
                 "invoicing_reason": line.invoicing_reason,
+                "occasion": line.occasion,
                 "due_at": line.due_at,
                 "billed_at": line.billed_at,
                 "timezone": line.timezone,
@@ -147,9 +147,9 @@ def _line_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> Iterato
             }
 
 
-def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument, fee_id: UUID) -> dict[str, Any]:
+def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument) -> dict[str, Any]:
     return {
-        "id": fee_id,
+        "id": fee.id,
         "organization_id": writing.organization_id,
         "created_at": invoice.created_at,
         "invoice_id": invoice.id,
@@ -157,6 +157,8 @@ def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument, fee_i
         "billing_entity_id": invoice.billing_entity_id,
         "subscription_id": fee.subscription_id,
         "charge_id": fee.charge_id,
+        "charge_filter_id": fee.charge_filter_id,
+        "true_up_parent_fee_id": fee.true_up_parent_fee_id,
         "terms_id": fee.terms_id,
         "fee_type": fee.fee_type,
         "item_id": fee.item_id,
@@ -165,6 +167,10 @@ def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument, fee_i
         "item_name": fee.item_name,
         "item_description": fee.item_description,
         "invoice_display_name": fee.invoice_display_name,
+        "filter_display_name": fee.filter_display_name,
+        "filter_values": None if fee.filter_values is None else Jsonb(fee.filter_values),
+        "grouped_by": Jsonb(fee.grouped_by),
+        "presentation_breakdowns": Jsonb(list(fee.presentation_breakdowns)),
         "currency": invoice.currency,
         "amount_cents": fee.amount_cents,
         "precise_amount_cents": fee.precise_amount_cents,
@@ -187,15 +193,13 @@ def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument, fee_i
     }
 
 
-def _fee_tax_rows(
-    writing: Writing, invoice: InvoiceDocument, fee: FeeDocument, fee_id: UUID
-) -> Iterator[dict[str, Any]]:
+def _fee_tax_rows(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument) -> Iterator[dict[str, Any]]:
     for line in fee.taxes.lines:
         yield {
             "id": new_id(),
             "organization_id": writing.organization_id,
             "created_at": invoice.created_at,
-            "fee_id": fee_id,
+            "fee_id": fee.id,
             "tax_id": line.tax.id,
             "tax_code": line.tax.code,
             "tax_name": line.tax.name,

@@ -197,11 +197,11 @@ def update_route(router: APIRouter, path: str, **options: Any) -> Callable[[Endp
     return register
 
 
-def body_of(root: str, model: type[Input]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads `model` under the key `root`."""
+def body_of(root: str | None, model: type[Input]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads `model` under the key `root`, or as the body itself."""
     _inputs[model.__name__] = model
     reference = {"$ref": f"#/components/schemas/{model.__name__}"}
-    schema = {"type": "object", "required": [root], "properties": {root: reference}}
+    schema = {"type": "object", "required": [root], "properties": {root: reference}} if root else reference
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 

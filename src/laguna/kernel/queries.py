@@ -21,15 +21,16 @@ PER_PAGE_DEFAULT = 100
 PER_PAGE_MAX = 1000
 _MAX_PARAMETERS = 1000
 _MAX_PAGE = 10**12
-_INDEXED = re.compile(r"^(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]*)\]$")
+_INDEXED = re.compile(r"^(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]*)\](?:\[\d*\])?$")
 
 
 class Query:
-    """The parameters of a request: `name`, `name[]=a`, `name[0]=a`, a repeated `name`, and `name[key]=value`."""
+    """The parameters of a request: `name`, `name[]=a`, `name[0]=a`, a repeated `name`, `name[key]=value`, and
+    `name[key][]=value`."""
 
     def __init__(self, raw: bytes) -> None:
         self._lists: dict[str, list[str]] = {}
-        self._maps: dict[str, dict[str, str]] = {}
+        self._maps: dict[str, dict[str, list[str]]] = {}
         text = raw.decode("ascii", "replace")
         try:
             pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
@@ -41,7 +42,7 @@ class Query:
             indexed = _INDEXED.match(name)
             key = indexed["key"] if indexed else ""
             if indexed and key and not key.isdigit():
-                self._maps.setdefault(indexed["name"], {})[key] = value
+                self._maps.setdefault(indexed["name"], {}).setdefault(key, []).append(value)
             else:
                 self._lists.setdefault(indexed["name"] if indexed else name, []).append(value)
 
@@ -58,7 +59,11 @@ class Query:
         return [value for name in names for value in self._lists.get(name, ()) if value != ""]
 
     def mapping(self, name: str) -> dict[str, str]:
-        """`name[key]=value` as {key: value}; an empty value stays."""
+        """`name[key]=value` as {key: value}; an empty value stays, of several the last counts."""
+        return {key: values[-1] for key, values in self._maps.get(name, {}).items()}
+
+    def mapping_of_lists(self, name: str) -> dict[str, list[str]]:
+        """`name[key]=value` and `name[key][]=value` as {key: [value]}."""
         return self._maps.get(name, {})
 
     def boolean(self, *names: str) -> bool | None:

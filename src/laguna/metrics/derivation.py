@@ -1,6 +1,7 @@
 """What is derived of an event for a metric when it is written (spec 1 §§1.9, 2.3, 2.4): in Python, and the same in SQL.
 
-    sum_agg, max_agg   value       the number of the property; NULL when it isn't numeric, and the event doesn't count
+    sum_agg, max_agg, latest_agg, weighted_sum_agg
+                       value       the number of the property; NULL when it isn't numeric, and the event doesn't count
     unique_count_agg   value_text  the property as text; NULL when there is none (ignored, spec 1 §9 W17)
                        value       +1 for an add, -1 for a remove
     count_agg          nothing: every event counts
@@ -17,7 +18,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-NUMERIC_TYPES = frozenset({"sum_agg", "max_agg"})
+NUMERIC_TYPES = frozenset({"sum_agg", "max_agg", "latest_agg", "weighted_sum_agg"})
 DIGITS_BEFORE, DIGITS_AFTER = 30, 15
 OPERATION = "operation_type"
 
@@ -40,6 +41,7 @@ class MetricValues:
     code: str
     aggregation_type: str
     field_name: str | None = None
+    recurring: bool = False
     values_ready: bool = True
     rounding_function: str | None = None
     rounding_precision: int | None = None
@@ -132,6 +134,13 @@ def text_sql(properties: str, field: str) -> str:
                 AND jsonb_typeof({properties} -> {field}) IN ('string', 'number', 'boolean')
             THEN nullif({properties} ->> {field}, '')
         END"""
+
+
+def scalar_sql(properties: str, field: str) -> str:
+    """SQL of a property as the text that filters and groups compare; NULL where it is missing, empty or nested."""
+    return f"""
+        CASE WHEN jsonb_typeof({properties} -> {field}) IN ('string', 'number', 'boolean')
+            THEN nullif({properties} ->> {field}, '') END"""
 
 
 def operation_sql(properties: str) -> str:

@@ -1,11 +1,12 @@
 """The tables, one file per aggregate: the data model at a glance."""
 
 from laguna.models.base import Base
-from laguna.models.catalog import Charge, Plan, Terms, TermsHistory
+from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.document import InvoicePdf
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
+from laguna.models.lifetime import LifetimeUsage
 from laguna.models.metric import BillableMetric, BillableMetricFilter
 from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
 from laguna.models.server import ServerSecret
@@ -23,6 +24,7 @@ __all__ = [
     "BillingEntity",
     "BillingEntityTax",
     "Charge",
+    "ChargeFilter",
     "ChargeTax",
     "Customer",
     "CustomerMetadata",
@@ -37,6 +39,7 @@ __all__ = [
     "InvoiceParties",
     "InvoicePdf",
     "InvoiceTax",
+    "LifetimeUsage",
     "Organization",
     "Plan",
     "PlanTax",

@@ -85,3 +85,18 @@ class Charge(Resource, SoftDeleted):
     prorated: Mapped[bool] = mapped_column(default=False)
     min_amount_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     accepts_target_wallet: Mapped[bool] = mapped_column(default=False)
+
+
+class ChargeFilter(Resource, SoftDeleted):
+    """A price for the events that match: `values` are property -> list of values, `terms_id` its own price.
+
+    Filters are in the order of their creation. `parent_id` is the filter of the parent plan that it was copied from.
+    """
+
+    __tablename__ = "charge_filters"
+
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("charge_filters.id"), index=True)
+    terms_id: Mapped[UUID] = mapped_column(ForeignKey("terms.id"))
+    invoice_display_name: Mapped[str | None]
+    values: Mapped[dict[str, Any]]

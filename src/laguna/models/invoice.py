@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Numeric, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from laguna.models.base import Base, Precise, Resource, Row, SoftDeleted, Units
@@ -116,6 +117,7 @@ class InvoiceLine(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     plan_id: Mapped[UUID] = mapped_column(ForeignKey("plans.id"))
     invoicing_reason: Mapped[str]
+    occasion: Mapped[str]  # the reason, with what takes over told apart
     due_at: Mapped[datetime]
     billed_at: Mapped[datetime]
     timezone: Mapped[str]
@@ -137,6 +139,11 @@ class Fee(Row, SoftDeleted):
         Index("fees_organization_id_created_at_idx", "organization_id", "created_at", "id"),
         Index("fees_subscription_id_fee_type_idx", "subscription_id", "fee_type"),
         Index("fees_customer_id_idx", "customer_id"),
+        Index(
+            "fees_true_up_parent_fee_id_idx",
+            "true_up_parent_fee_id",
+            postgresql_where=text("true_up_parent_fee_id IS NOT NULL"),
+        ),
     )
 
     invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey("invoices.id"))
@@ -144,6 +151,8 @@ class Fee(Row, SoftDeleted):
     billing_entity_id: Mapped[UUID] = mapped_column(ForeignKey("billing_entities.id"))
     subscription_id: Mapped[UUID | None] = mapped_column(ForeignKey("subscriptions.id"))
     charge_id: Mapped[UUID | None] = mapped_column(ForeignKey("charges.id"))
+    charge_filter_id: Mapped[UUID | None] = mapped_column(ForeignKey("charge_filters.id"))
+    true_up_parent_fee_id: Mapped[UUID | None] = mapped_column(ForeignKey("fees.id"))
     terms_id: Mapped[UUID | None] = mapped_column(ForeignKey("terms.id"))
     fee_type: Mapped[str]
     item_id: Mapped[UUID]
@@ -152,6 +161,10 @@ class Fee(Row, SoftDeleted):
     item_name: Mapped[str]
     item_description: Mapped[str | None]
     invoice_display_name: Mapped[str]
+    filter_display_name: Mapped[str | None]  # of the charge filter, as it was
+    filter_values: Mapped[dict[str, Any] | None]
+    grouped_by: Mapped[dict[str, Any]]  # pricing group key -> value or null; {} without groups
+    presentation_breakdowns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     currency: Mapped[str]
     amount_cents: Mapped[int] = mapped_column(BigInteger)
     precise_amount_cents: Mapped[Decimal] = mapped_column(Precise)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
+from laguna.kernel.money import ZERO
 from laguna.pricing.properties import Bound, Cleaning, read_decimal_text, read_number
 
 TIERS_MAX = 1_000
-AMOUNTS = ("per_unit_amount", "flat_amount")
+AMOUNTS: Mapping[str, str] = {"per_unit_amount": "invalid_amount", "flat_amount": "invalid_amount"}  # with their codes
 
 Follows = Callable[
     [Bound, Bound], bool
@@ -44,13 +45,34 @@ def read_tiers(ranges: Iterable[Mapping[str, Any]]) -> list[Tier]:
     ]
 
 
+def spread(units: Decimal, ends: Iterable[Bound | None]) -> Iterator[Decimal]:
+    """How many of the units fall into each tier, by where the tiers end, up to the one that holds the last of them.
+
+    A tier has what lies above the end of the one before it. That is "top - from" where the two touch and
+    "top - from + 1" where they are a step apart, decided at each boundary, not for all tiers at once, so that no unit
+    is billed twice (spec 1 W5). A tier that is filled exactly does not open the next one: 12 over 10, 20, ∞ -> 10, 2.
+    """
+    below = ZERO
+    for end in ends:
+        if end is None or units <= end:
+            yield units - below
+            return
+        yield end - below
+        below = ZERO + end
+
+
+def touching_or_stepped(end: Bound, start: Bound) -> bool:
+    """Whether a tier of a graduated price may follow: it touches the one before it, or is a step apart."""
+    return start in (end, end + 1)
+
+
 def default_ranges() -> list[dict[str, Any]]:
     """One tier for everything, for nothing."""
     return [{"from_value": 0, "to_value": None, "per_unit_amount": "0", "flat_amount": "0"}]
 
 
-def clean_ranges(cleaning: Cleaning, key: str, follows: Follows) -> None:
-    """Take the tiers under `key`: all of them or, with a code, none."""
+def clean_ranges(cleaning: Cleaning, key: str, follows: Follows, amounts: Mapping[str, str] = AMOUNTS) -> None:
+    """Take the tiers under `key`: all of them or, with a code, none. `amounts` are what each costs, with the codes."""
     given: Any = cleaning.given.get(key)
     if not isinstance(given, list) or not given:  # another shape counts as absent (spec 0 §3)
         cleaning.codes.append(f"missing_{key}")
@@ -74,10 +96,8 @@ def clean_ranges(cleaning: Cleaning, key: str, follows: Follows) -> None:
         ended_well = to_value is None if is_last else ends is not None and starts is not None and ends > starts
         if not (started_well and ended_well):
             codes.append(f"invalid_{key}")
-        if any(read_decimal_text(tier.get(amount)) is None for amount in AMOUNTS):
-            codes.append("invalid_amount")
-        amounts = {amount: tier.get(amount) for amount in AMOUNTS}
-        cleaned.append({"from_value": starts, "to_value": ends, **amounts})
+        codes.extend(code for amount, code in amounts.items() if read_decimal_text(tier.get(amount)) is None)
+        cleaned.append({"from_value": starts, "to_value": ends, **{amount: tier.get(amount) for amount in amounts}})
     cleaning.codes.extend(codes)
     if not codes:
         cleaning.kept[key] = cleaned

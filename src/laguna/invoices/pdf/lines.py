@@ -41,10 +41,9 @@ def _period(fee: Fee, zone: ZoneInfo) -> tuple[date, date] | None:
 
 def _parts(fee: Fee) -> list[str]:
     """Which part of a charge's usage a fee is for: its filter by name or else by values, then the group's values."""
-    # Fees have these columns only where charges have filters and groups.
-    name, values = getattr(fee, "filter_display_name", None), getattr(fee, "filter_values", None) or {}
-    groups: Mapping[str, str | None] = getattr(fee, "grouped_by", None) or {}
-    filtered = name or ", ".join(value for listed in values.values() for value in listed)
+    values = fee.filter_values or {}
+    groups: Mapping[str, str | None] = fee.grouped_by or {}
+    filtered = fee.filter_display_name or ", ".join(value for listed in values.values() for value in listed)
     shown = (filtered, *(groups[key] for key in sorted(groups)))
     return [text.line(part, longest_word=LONGEST_WORD) for part in shown if part]
 

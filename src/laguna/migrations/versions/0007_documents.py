@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0003a"  # brings the table of secrets
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
