@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,7 @@ from laguna.kernel.ids import new_id
 
 SECRET = b"secret"
 TODAY = date(2024, 3, 15)
-INVOICE = new_id()
+INVOICE = UUID("019a1b2c-3d4e-7f00-8a1b-2c3d4e5f6071")
 NAME = file_name(SECRET, INVOICE, last_day(TODAY))
 
 
