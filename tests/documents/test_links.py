@@ -13,7 +13,7 @@ from laguna.kernel.ids import new_id
 
 SECRET = b"secret"
 TODAY = date(2024, 3, 15)
-INVOICE = UUID("018d0000-0000-7000-8000-000000000001")  # fixed: it is part of names of tests
+INVOICE = UUID("019a1b2c-3d4e-7f00-8a1b-2c3d4e5f6071")
 NAME = file_name(SECRET, INVOICE, last_day(TODAY))
 
 
