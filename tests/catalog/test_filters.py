@@ -93,6 +93,14 @@ def test_everything_wrong_is_told_at_once(client: Client) -> None:
     }
 
 
+def test_a_filter_without_a_price_is_not_free(client: Client) -> None:
+    charge = standard(usage_metric(client), filters=[{"values": {"region": ["eu"]}}])
+    assert refused(client, charge) == {"properties": ["invalid_amount"]}
+    make_plan(client, charges=[{**charge, "filters": []}])
+    answer = client.send("POST", "/plans/plan/charges/u/filters", {"filter": {"values": {"region": ["eu"]}}})
+    assert answer.json()["error_details"] == {"properties": ["invalid_amount"]}
+
+
 def test_two_filters_with_the_same_values_are_refused(client: Client) -> None:
     filters = [a_filter("1", region=["eu", "us"]), a_filter("2", region=["us", "eu"])]
     assert refused(client, standard(usage_metric(client), filters=filters)) == {"values": ["value_already_exist"]}

@@ -16,12 +16,12 @@ from laguna.catalog.filters import (
     CheckedFilter,
     add_filter,
     change_filter,
-    declared_values,
     filter_price,
     filters_of,
     identity,
     read_values,
 )
+from laguna.catalog.priced import declared_values
 from laguna.catalog.schemas import ChargeInput, FilterInput, FilterObject, filter_object
 from laguna.catalog.service import Lock, find_plan, is_in_use, plan_changed
 from laguna.kernel.context import Context
@@ -84,7 +84,7 @@ async def create_filter(
     """One more filter of a charge; another one with the same values is refused (W3)."""
     plan = await find_plan(context, plan_code, Lock.EDIT)
     charge = await find_charge(context, plan, code)
-    declared = (await declared_values(context, [charge.billable_metric_id]))[charge.billable_metric_id]
+    declared = (await declared_values(context.session, [charge.billable_metric_id]))[charge.billable_metric_id]
     values = read_values(data.values, declared, problems)
     price = filter_price(data.properties, CHARGE_MODELS[charge.charge_model], problems)
     existing = (await filters_of(context, [charge.id]))[charge.id]

@@ -14,11 +14,11 @@ from laguna.catalog.acceptance import Combination, check_combination
 from laguna.catalog.filters import (
     CheckedFilter,
     check_filters,
-    declared_values,
     delete_filters,
     filters_of,
     replace_filters,
 )
+from laguna.catalog.priced import declared_values
 from laguna.catalog.schemas import ChargeInput, FilterInput
 from laguna.catalog.terms import Price, intern, note_since
 from laguna.kernel.context import Context
@@ -101,7 +101,7 @@ async def check_charges(
     ids = {item.billable_metric_id for item, _ in items if item.billable_metric_id}
     ids |= {charge.billable_metric_id for charge in known.charges.values()}
     metrics = await metrics_of(context, list(ids))
-    declared = await declared_values(context, list(metrics))
+    declared = await declared_values(context.session, metrics)
     checked: list[Checked] = []
     is_unknown = False
     for item, charge in items:

@@ -15,7 +15,7 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.ids import new_id
 from laguna.metrics.trimming import ALL_VALUES
-from laguna.models import BillableMetricFilter, Charge, ChargeFilter
+from laguna.models import Charge, ChargeFilter
 from laguna.pricing.models import ChargeModel
 
 Values = Mapping[str, Sequence[str]]
@@ -79,9 +79,11 @@ def _are_texts(values: Any) -> bool:
 
 
 def filter_price(given: Mapping[str, Any] | None, model: ChargeModel, problems: Problems) -> Price | None:
-    """A filter's own price, by the model of its charge; breakdowns are the charge's (spec 1 §3.5)."""
-    properties = {key: value for key, value in (given or {}).items() if key != "presentation_group_keys"}
-    cleaned, codes = model.clean(properties if given is not None else model.default_properties())
+    """A filter's own price, by the model of its charge, without which it would be free; breakdowns are the charge's
+    (spec 1 §3.5)."""
+    cleaned, codes = model.clean(
+        {key: value for key, value in (given or {}).items() if key != "presentation_group_keys"}
+    )
     if codes:
         problems.add("properties", *codes)
         return None
@@ -103,15 +105,6 @@ async def filters_of(context: Context, charge_ids: Sequence[UUID]) -> dict[UUID,
     )
     for row in await context.session.scalars(query):
         found[row.charge_id].append(row)
-    return found
-
-
-async def declared_values(context: Context, metric_ids: Sequence[UUID]) -> dict[UUID, dict[str, list[str]]]:
-    """Metric id -> key -> values that charges may price apart."""
-    found: dict[UUID, dict[str, list[str]]] = {metric_id: {} for metric_id in metric_ids}
-    query = select(BillableMetricFilter).where(BillableMetricFilter.billable_metric_id.in_(list(found)))
-    for row in await context.session.scalars(query):
-        found[row.billable_metric_id][row.key] = row.values
     return found
 
 
