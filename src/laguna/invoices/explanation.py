@@ -145,7 +145,7 @@ async def explain(context: Context, fee: Fee) -> FeeExplanationObject:
     terms = await session.get_one(Terms, fee.terms_id) if fee.terms_id else None
     line = await session.get(InvoiceLine, (fee.invoice_id, fee.subscription_id)) if fee.invoice_id else None
     taxes = (await session.scalars(select(FeeTax).where(FeeTax.fee_id == fee.id).order_by(FeeTax.id))).all()
-    usage = None if charge is None or fee.true_up_parent_fee_id else _usage(fee.evidence)
+    usage = None if charge is None or fee.true_up_parent_fee_id else _usage(_evidence(fee))
     coupons = fee.precise_coupons_amount_cents
     return FeeExplanationObject(
         lago_fee_id=fee.id,
@@ -234,6 +234,11 @@ async def _price(context: Context, fee: Fee, terms: Terms, line: InvoiceLine | N
     return ExplainedPriceObject(lago_id=terms.id, kind=terms.kind, properties=terms.properties, since=since)
 
 
+def _evidence(fee: Fee) -> Mapping[str, Any]:
+    """What the fee keeps. The first fees kept their priced units only as those that are shown."""
+    return {"units": str(fee.units), **fee.evidence}
+
+
 def _usage(evidence: Mapping[str, Any]) -> ExplainedUsageObject:
     function, precision = evidence.get("rounding", (None, None))
     return ExplainedUsageObject(
@@ -260,7 +265,7 @@ async def _steps(context: Context, fee: Fee, terms: Terms | None) -> Sequence[St
     if fee.true_up_parent_fee_id is not None:
         parts = await _parts(context, fee)
         return true_up_steps(Calculated(terms.kind, fee.currency, terms.properties, fee.evidence, parts=parts))
-    calculated = Calculated(terms.kind, fee.currency, terms.properties, fee.evidence, fee.amount_details)
+    calculated = Calculated(terms.kind, fee.currency, terms.properties, _evidence(fee), fee.amount_details)
     return usage_steps(calculated) if fee.fee_type == "charge" else subscription_steps(calculated)
 
 
