@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The pip of PYTHON works on the environment, which has none of its own: not every Python comes with what makes one.
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: up test check demo
+.PHONY: up test check demo crash
 .DELETE_ON_ERROR:
 
 up: $(VENV)/runtime.stamp  ## start Laguna on http://127.0.0.1:3000, its data in ./data
@@ -16,6 +16,9 @@ test: $(VENV)/dev.stamp  ## run the tests
 
 demo: $(VENV)/dev.stamp  ## bill the flights of a year, see README.md
 	$(BIN)/laguna demo
+
+crash: $(VENV)/dev.stamp  ## kill everything with -9, 20 times while billing and 20 times while events come in: some minutes
+	PYTHONPATH=tests $(BIN)/python -m crash
 
 check: $(VENV)/dev.stamp  ## style, types, layers
 	$(BIN)/ruff check

@@ -21,15 +21,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import laguna as laguna_package
 from laguna.kernel.embedded import EmbeddedPostgres, running_url
 
 DEADLINE_SECONDS = 30
 STANDIN = Path(__file__).parent / "standin"
+SOURCE = Path(laguna_package.__file__).parents[1]  # of the package that is tested, wherever it is installed
 
 
 def environment(**variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LAGUNA_", "DATABASE_URL"))}
-    return {**kept, "PYTHONPATH": str(STANDIN), "PYTHONUNBUFFERED": "1", **variables}
+    return {**kept, "PYTHONPATH": f"{STANDIN}:{SOURCE}", "PYTHONUNBUFFERED": "1", **variables}
 
 
 def laguna(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -132,6 +132,7 @@ CHARGE = """
     charge_model pay_in_advance invoiceable regroup_paid_fees prorated min_amount_cents accepts_target_wallet
     properties applied_pricing_unit filters taxes
 """
+FIGURES = "units total_aggregated_units events_count amount_cents pricing_unit_details "
 EVENT = """
     lago_id transaction_id lago_customer_id code timestamp precise_total_amount_cents properties lago_subscription_id
     external_subscription_id created_at
@@ -168,6 +169,7 @@ OBJECTS = {
     "metric filter": "key values",
     "plan": PLAN,
     "charge": CHARGE,
+    "charge filter": "lago_id charge_code invoice_display_name properties values",
     "subscription": SUBSCRIPTION,
     "subscription detail": SUBSCRIPTION + "plan applicable_usage_thresholds entitlements",
     "payment method": "payment_method_id payment_method_type",
@@ -202,6 +204,7 @@ OBJECTS = {
     "explained price": "lago_id kind properties since",
     "step": "name expression result",
     "explained tax": "tax_code tax_name tax_rate expression amount_cents",
+    "filter usage": FIGURES + "invoice_display_name values presentation_breakdowns",
     "used charge": "lago_id code charge_model invoice_display_name",
     "used metric": "lago_id name code aggregation_type",
     "invoice": INVOICE,
@@ -245,11 +248,13 @@ INSIDE = {
     ("plan", "charges"): "charge",
     ("plan", "taxes"): "embedded tax",
     ("charge", "taxes"): "embedded tax",
+    ("charge", "filters"): "charge filter",
     ("subscription", "payment_method"): "payment method",
     ("subscription detail", "payment_method"): "payment method",
     ("subscription detail", "plan"): "plan",
     ("usage", "charges_usage"): "charge usage",
     ("charge usage", "charge"): "used charge",
+    ("charge usage", "filters"): "filter usage",
     ("charge usage", "billable_metric"): "used metric",
     ("projected usage", "charges_usage"): "projected charge usage",
     ("projected charge usage", "charge"): "projected charge",
@@ -294,6 +299,10 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/organizations": ("organization", "organization", None),
     "/plans": ("plans", "plan", True),
     "/plans/{code}": ("plan", "plan", None),
+    "/plans/{code}/charges": ("charges", "charge", True),
+    "/plans/{code}/charges/{charge_code}": ("charge", "charge", None),
+    "/plans/{code}/charges/{charge_code}/filters": ("filters", "charge filter", True),
+    "/plans/{code}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
     "/subscriptions": ("subscriptions", "subscription", True),
     "/subscriptions/{external_id}": ("subscription", "subscription detail", None),
     "/subscriptions/{external_id}/lifetime_usage": ("lifetime_usage", "lifetime usage", None),
@@ -367,6 +376,8 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     batch = client.post("/events/batch", {"events": [{**event, "transaction_id": "f"}]})
     compare(batch["events"][0], "event")
     assert set(batch) == {"events"}
+    tried = client.post("/billable_metrics/evaluate_expression", {"expression": "1 + 1", "event": {"code": "m"}})
+    assert tried == {"expression_result": {"value": "2.0"}}
     compare(client.delete("/subscriptions/s")["subscription"], "subscription")
     check(client.delete("/customers/c"), "/customers/{external_id}")
     check(client.delete("/plans/p"), "/plans/{code}")

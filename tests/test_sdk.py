@@ -15,6 +15,8 @@ from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import (
     BatchEvent,
     BillableMetric,
+    BillableMetricEvaluateExpression,
+    BillableMetricEvaluateExpressionEvent,
     BillableMetricFilter,
     BillableMetricFilters,
     Charge,
@@ -372,6 +374,30 @@ def test_lists_below_a_customer_come_without_a_key_and_are_refused(story: Client
     assert refusal(lago.customer_subscriptions.find_all, "acme").status_code == 401
     assert story.get("/customers/acme/invoices")["invoices"] == []
     assert story.get("/customers/acme/subscriptions")["subscriptions"] == []
+
+
+def test_a_metric_computes_by_its_expression_what_an_event_is_stored_with(story: Client, lago: Lago) -> None:
+    """Trying an expression out is a fault of the SDK's: it sends no body."""
+    expression = "round(event.properties.left * event.properties.right)"
+    made = lago.billable_metrics.create(metric("area", "sum_agg", field_name="size", expression=expression))
+    assert made is not None
+    assert made.expression == expression
+    event = Event(transaction_id="t", external_subscription_id="s", code="area", properties={"left": 2.5, "right": "3"})
+    stored = lago.events.create(event)
+    assert stored is not None
+    assert stored.properties == {"left": 2.5, "right": "3", "size": "8.0"}
+    event = Event(transaction_id="u", external_subscription_id="s", code="area", properties={"left": 2.5})
+    failure = "expression_evaluation_failed: Variable: right not found"
+    assert refusal(lago.events.create, event).response["error_details"] == failure
+    assert refusal(lago.events.batch_create, BatchEvent(events=[event])).response["error_details"] == {"0": failure}
+
+    tried = BillableMetricEvaluateExpression(
+        expression=expression, event=BillableMetricEvaluateExpressionEvent(code="area", properties={"left": 1})
+    )
+    assert refusal(lago.billable_metrics.evaluate_expression, tried).response["error_details"] == {
+        "expression": ["value_is_mandatory"],
+        "event": ["invalid_event"],
+    }
 
 
 def test_events_may_go_to_an_ingestion_host_of_their_own(story: Client) -> None:

@@ -25,7 +25,7 @@ from support.everything import MARK, NOW, PARAMETERS, QUERIES, SHARED_TABLES, Te
 from support.routes import api_routes, application, every_route
 from support.server import Server
 
-WITHOUT_KEY = {"/health", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 HISTORICAL = {"external_historical_usage_amount_cents": 900}
 
@@ -53,16 +53,28 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("PATCH", "/taxes/{code}"): {"tax": {"rate": 99}},
         ("POST", "/customers"): {"customer": customer},
         ("POST", "/billable_metrics"): {"billable_metric": metric},
+        ("POST", "/billable_metrics/evaluate_expression"): {
+            "expression": "event.properties.size + 1",
+            "event": {"code": f"{MARK}-metric", "properties": {"size": 1000}},
+        },
         ("PUT", "/billable_metrics/{code}"): {"billable_metric": {"name": "Beta"}},
         ("PATCH", "/billable_metrics/{code}"): {"billable_metric": {"name": "Beta"}},
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
         ("PUT", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": [{**charge, "id": tenant.ids["charge"]}]}},
         ("PATCH", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": []}},
+        ("POST", "/plans/{code}/charges"): {"charge": {**charge, "code": "beta"}},
+        ("PUT", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
+        ("POST", "/plans/{code}/charges/{charge_code}/filters"): {"filter": {"values": {"region": ["x"]}}},
+        ("PUT", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"properties": {"amount": "9"}}},
+        ("PATCH", "/plans/{code}/charges/{charge_code}/filters/{lago_id}"): {"filter": {"invoice_display_name": "B"}},
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },
         ("PUT", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
         ("PATCH", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
+        ("PUT", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
+        ("PATCH", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("POST", "/webhook_endpoints"): {"webhook_endpoint": {"webhook_url": "https://beta.example.com"}},
         ("PUT", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
@@ -81,6 +93,7 @@ OWN = {
     ("POST", "/taxes"),
     ("POST", "/customers"),
     ("POST", "/billable_metrics"),
+    ("POST", "/billable_metrics/evaluate_expression"),
     ("GET", "/organizations"),
     ("GET", "/test_clock"),
     ("GET", "/billing_entities"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -9,16 +10,18 @@ from importlib.metadata import version
 from fastapi import FastAPI, Response
 from sqlalchemy import text
 
-from laguna import modules
+from laguna import modules, operating
 from laguna.accounts.auth import open_context
+from laguna.kernel import monitoring
 from laguna.kernel.db import Database
 from laguna.kernel.http import RawPath, RequestLog, install_error_handlers, install_schemas
 from laguna.kernel.logs import configure_logs
 from laguna.kernel.outputs import error_response, json_response, to_json
+from laguna.kernel.serving import Draining
 from laguna.settings import Settings, settings
 
 
-def create_app(configuration: Settings | None = None) -> FastAPI:
+def create_app(configuration: Settings | None = None, draining: Draining | None = None) -> FastAPI:
     """The application. Its pools are made when it starts, never before a fork."""
     configuration = configuration or settings()
     assert configuration.database_url, "the API needs a database"
@@ -28,6 +31,9 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.database = Database(database_url, configuration.pool_size)
+        app.state.reading_figures = asyncio.Lock()
+        monitoring.observe_pool(app.state.database.engine, configuration.pool_size)
+        monitoring.observe_build(app.version)
         async with modules.running(app, configuration):
             yield
         await app.state.database.close()
@@ -38,6 +44,9 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
     app.state.admin_api_key = admin_key.get_secret_value() if admin_key else None
     app.state.public_url = configuration.reachable_url
     app.state.max_body_bytes = configuration.max_body_bytes
+    app.state.draining = Draining() if draining is None else draining
+    metrics_token = configuration.metrics_token
+    app.state.metrics_token = metrics_token.get_secret_value() if metrics_token else None
 
     @app.get("/health", tags=["server"])
     async def health() -> Response:
@@ -50,6 +59,7 @@ def create_app(configuration: Settings | None = None) -> FastAPI:
             return error_response(500, body)
         return json_response(to_json({"version": app.version, "github_url": None, "message": "Success"}))
 
+    app.include_router(operating.router)
     for router in modules.ROUTERS:
         app.include_router(router)
     install_error_handlers(app)

@@ -1,4 +1,4 @@
-"""The command line: `laguna up | serve | work | migrate | keys | config | demo | bench`."""
+"""The command line: `laguna up`, `serve`, `work`, and what an operator does beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -17,10 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from laguna.bench import app as bench
+from laguna.commands.check import check
+from laguna.commands.webhooks import app as webhooks
+from laguna.kernel.backup import BackupError, back_up
+from laguna.kernel.backup import restore as restore_backup
 from laguna.kernel.embedded import EmbeddedError, EmbeddedPostgres, running_url
 from laguna.kernel.launch import end_with_parent
 from laguna.settings import Settings, explain, settings, variable, variables
 from laguna.supervisor import StartError, Supervisor, check_database, claim_port, say
+
+if TYPE_CHECKING:
+    from laguna.kernel.serving import Draining
 
 app = typer.Typer(
     name="laguna",
@@ -32,6 +39,8 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(bench)
+app.command()(check)
+app.add_typer(webhooks)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on. [LAGUNA_HOST]", show_default=False)]
 Port = Annotated[
@@ -57,12 +66,16 @@ def serve(
     """Start the API alone, on the database of DATABASE_URL."""
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.log import LogLevels
-    from granian.server import Server
+
+    from laguna.kernel.serving import Draining, DrainingServer, counting_together
 
     current = _settings(host=host, port=port)
     _require_database(current)
-    server = Server(
+    draining = Draining()
+    server = DrainingServer(
         "laguna.app:create_app",
+        draining,
+        current.drain_seconds,
         address=current.host,
         port=current.port if reserved else claim_port(current.host, current.port),
         interface=Interfaces.ASGI,
@@ -75,7 +88,8 @@ def serve(
         workers_kill_timeout=current.stop_seconds,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(_load_app, os.getpid()), wrap_loader=False)
+    with counting_together(current.workers):
+        server.serve(target_loader=partial(_load_app, os.getpid(), draining), wrap_loader=False)
 
 
 @app.command()
@@ -95,6 +109,31 @@ def migrate(data_dir: DataDir = None) -> None:
     with _database(_settings(data_dir=data_dir)) as url:
         upgrade(url)
     say("The database is up to date.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write everything to one file, as it is at this instant. Works beside a running `laguna up`."""
+    with _database(_settings(data_dir=data_dir), migrated=False) as url:
+        back_up(url, file)
+    say(f"Backed up to {file}, {file.stat().st_size / 1e6:,.1f} MB.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `laguna backup` wrote.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Fill a new data folder, or an empty database, from a backup, and bring it to this version of Laguna."""
+    from laguna.kernel.migrations import upgrade
+
+    with _database(_settings(data_dir=data_dir), migrated=False) as url:
+        restore_backup(url, file)
+        upgrade(url)
+    say(f"Restored from {file}.")
 
 
 @app.command()
@@ -164,7 +203,7 @@ def main() -> None:
     """Run the command line. What a person can set right ends in one message and exit code 1, without a traceback."""
     try:
         app()
-    except (StartError, EmbeddedError) as error:
+    except (StartError, EmbeddedError, BackupError) as error:
         _end(str(error))
     except ValidationError as error:
         if error.title != Settings.__name__:
@@ -195,7 +234,7 @@ def _require_database(current: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _database(current: Settings) -> Generator[str]:
+def _database(current: Settings, *, migrated: bool = True) -> Generator[str]:
     """The configured database; the embedded one is started for the while when no `laguna up` runs it."""
     url = current.database_url or running_url(current.data_dir)
     if url is not None:
@@ -203,15 +242,16 @@ def _database(current: Settings) -> Generator[str]:
         yield url
         return
     with EmbeddedPostgres(current.data_dir, say=say) as postgres:
-        from laguna.kernel.migrations import upgrade
+        if migrated:
+            from laguna.kernel.migrations import upgrade
 
-        upgrade(postgres.url)
+            upgrade(postgres.url)
         yield postgres.url
 
 
-def _load_app(parent: int) -> Callable[..., Any]:
+def _load_app(parent: int, draining: Draining) -> Callable[..., Any]:
     """The application, in a process of Granian's, which would outlive a killed parent."""
     end_with_parent(parent)
     from laguna.app import create_app
 
-    return create_app()
+    return create_app(draining=draining)

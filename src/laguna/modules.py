@@ -9,8 +9,9 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, run
+from laguna.billing import drafts, endings, run, trials
 from laguna.billing import routes as billing_routes
+from laguna.catalog import charge_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import routes as ingestion_routes
@@ -33,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     taxes_routes.router,
     customers_routes.router,
     metrics_routes.router,
+    charge_routes.router,
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,
@@ -40,7 +42,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhooks_routes.router,
 )
 JOBS = (backfill.fill_event_values,)
-TIMERS = (run.BILLING, drafts.REFRESH, drafts.FINALIZATION)  # and those that the routes' modules register
+TIMERS = (
+    run.BILLING,
+    trials.TRIALS,
+    endings.ENDINGS,
+    endings.ALERTS,
+    drafts.REFRESH,
+    drafts.FINALIZATION,
+)  # and those that the routes' modules register
 
 
 @asynccontextmanager

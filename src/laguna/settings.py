@@ -55,6 +55,16 @@ class Settings(BaseSettings):
     stop_seconds: int = Field(
         default=30, ge=1, le=3600, description="How long requests and jobs in flight may take to finish at a stop."
     )
+    drain_seconds: float = Field(
+        default=0.5,
+        ge=0,
+        le=3600,
+        description="At a stop, how long GET /ready answers 503 while everything is still served. Behind a load"
+        " balancer: longer than that takes to notice.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="What GET /metrics asks for, as Authorization: Bearer. Absent: it is open to all."
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="console for people, json for programs: one object a line."
     )

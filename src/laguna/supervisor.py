@@ -270,7 +270,8 @@ class Supervisor:
             with self._signals.interrupting():
                 if self._children:
                     say("Stopping: what is in flight is finished first. Another Ctrl-C stops at once.")
-                deadline = time.monotonic() + self._settings.stop_seconds + STOP_MARGIN_SECONDS
+                allowed = self._settings.drain_seconds + self._settings.stop_seconds + STOP_MARGIN_SECONDS
+                deadline = time.monotonic() + allowed
                 for child in self._children:
                     child.signal(signal.SIGTERM)
                 for child in self._children:

@@ -12,7 +12,7 @@ import structlog
 
 from laguna import modules
 from laguna.accounts import test_clock
-from laguna.kernel import jobs, timers
+from laguna.kernel import collector, jobs, timers
 from laguna.kernel.db import Database, connect
 from laguna.kernel.logs import configure_logs
 from laguna.settings import settings
@@ -78,6 +78,7 @@ async def run() -> None:
     configuration = settings()
     assert configuration.database_url, "the worker needs a database"
     configure_logs(configuration.log_format, configuration.log_level)
+    collector.look_rarely()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,8 +96,8 @@ async def work(database: Database, stop: asyncio.Event, stop_seconds: float = 30
     app = jobs.worker_app(database)
 
     async def tick() -> None:
-        await timers.run_live(database)
-        await timers.run_sandboxes(database)
+        await timers.run_live(database, stop)
+        await timers.run_sandboxes(database, stop)
 
     async def clock_step() -> None:
         clocks.woken.clear()
@@ -125,8 +126,9 @@ async def work(database: Database, stop: asyncio.Event, stop_seconds: float = 30
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([queue, stopped], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        await running
-        await clocks.finish()
         listening.cancel()
-        queue.cancel()
-        await asyncio.gather(listening, queue, stopped, return_exceptions=True)
+        queue.cancel()  # it gives its jobs as long as the steps have
+        await asyncio.wait([running], timeout=stop_seconds)
+        running.cancel()  # its transaction is rolled back, and the next start does it again
+        await clocks.finish()
+        await asyncio.gather(running, listening, queue, stopped, return_exceptions=True)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from laguna import operating
 from laguna.app import create_app
 from laguna.ingestion import writer as writer_module
 from laguna.ingestion.lane import LOCK_CLASS, CommitUnknownError, Lane
@@ -329,3 +330,22 @@ async def test_streams_are_interned_once_by_concurrent_requests(app: FastAPI, se
     listed = (await sender.get("/events", per_page=1000)).json()["events"]
     assert {(e["code"], e["external_subscription_id"]) for e in listed} == names
     assert len(listed) == 500
+
+
+# ---- readiness ----
+
+
+async def test_a_server_whose_writer_is_stuck_is_not_ready_until_it_stores_again(
+    app: FastAPI, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operating, "STUCK_SECONDS", 0)
+    await sender.event(**event("a"))
+    async with await psycopg.AsyncConnection.connect(app.state.database.url) as blocker, asyncio.timeout(30):
+        await blocker.execute("LOCK TABLE writer_lanes IN ACCESS EXCLUSIVE MODE")
+        storing = asyncio.create_task(sender.event(**event("b")))
+        while (answer := await sender.http.get("/ready")).status_code == 200:
+            pass
+        assert (answer.status_code, answer.json()) == (503, {"status": "events can't be stored"})
+        await blocker.rollback()
+        assert (await storing).status_code == 200
+    assert (await sender.http.get("/ready")).status_code == 200

@@ -158,6 +158,31 @@ def test_items_of_one_instant_are_done_in_pages(play: Play) -> None:
     play(story)
 
 
+def test_items_of_a_group_are_done_in_one_page_and_apart_only_where_one_of_them_fails(play: Play) -> None:
+    async def story(world: World) -> None:
+        for name in ("good", "bad"):
+            await world.wait_for(name, f"{name} 0", NOON)
+        group = "SELECT timer AS owner, organization_id, due_at, id AS item_id FROM waiting"
+        run = world.timer("billing", 30).run
+        timers.register(Timer("grouped", 20, group, run, page_size=1, group="owner"))
+        for number in range(1, 4):
+            for name in ("good", "bad"):
+                await world.wait_for(name, f"{name} {number}", NOON)
+        world.broken = {"bad 2"}
+
+        await timers.run_due(world.database, world.organization_id, NOON)
+
+        assert sorted(items for _, _, items in world.done) == [
+            ["bad 0", "bad 1"],
+            ["bad 3"],
+            [f"good {number}" for number in range(4)],
+        ]
+        (failure,) = await world.failures()
+        assert world.names[failure.item_id] == "bad 2"
+
+    play(story)
+
+
 def test_one_item_that_fails_is_put_aside_with_its_error_and_the_rest_is_done(play: Play) -> None:
     async def story(world: World) -> None:
         world.timer("billing", 30)
@@ -367,3 +392,22 @@ def test_one_bad_customer_does_not_stop_the_billing_of_the_others_and_is_billed_
     periods = [each["billing_periods"][0]["subscription_from_datetime"][:10] for each in billed]
     assert periods == ["2024-01-01", "2024-02-01", "2024-03-01"]
     assert failures_of(client) == []
+
+
+def test_one_bad_subscription_does_not_stop_the_others_of_its_customer(sandbox: Sandbox) -> None:
+    client = sandbox("2024-01-01T00:00:00Z")
+    make_plan(client, amount_cents=3100)
+    for external_id in ("s1", "s2", "s3"):
+        subscribe(client, external_id=external_id)
+    with psycopg.connect(client.server.database_url) as connection:
+        query = "UPDATE subscriptions SET started_at = NULL WHERE organization_id = %s AND external_id = 's2'"
+        connection.execute(query, [client.organization_id])
+
+    client.at("2024-02-01T00:00:00Z")
+
+    billed = {
+        period["external_subscription_id"] for invoice in invoices(client) for period in invoice["billing_periods"]
+    }
+    assert billed == {"s1", "s3"}
+    ((timer, _),) = failures_of(client)
+    assert timer == "bill_subscriptions"

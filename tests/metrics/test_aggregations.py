@@ -70,6 +70,7 @@ def test_what_was_carried_over_is_paid_for_the_days_there_are() -> None:
     assert prorated_sum(begun(MAY, "05-15"), "5").units == D("2.74194")  # ceil(5 x 17/31, 5)
     upgraded = ended(MAY, "05-15 08:00", upgraded=True)
     assert prorated_sum(upgraded, "5").units == D("2.25807")  # 14 days
+    assert prorated_sum(upgraded, "0", ("05-14 09:00", "31")).units == D(2)  # the day before and the day itself
     changes = prorated_sum(ended(PERIOD, "07-15"), "6", ("07-15", "1")).changes
     assert changes == [Change(D(6), D(6) * (D(7) / 31)), Change(D(1), D(1) / 31)]
 

@@ -23,6 +23,7 @@ from laguna.metrics.derivation import MetricValues, derive
 from laguna.metrics.store import UsageQuery, combinations, known_as_of, metric_values, rounded
 from laguna.metrics.window import whole
 from laguna.models import BillableMetric
+from laguna.models.event import LANE_SHIFT
 
 pytestmark = pytest.mark.anyio
 D = Decimal
@@ -58,7 +59,9 @@ def metric(kind: str, code: str = "calls", ready: bool = True) -> MetricValues:
     return MetricValues(uuid.uuid4(), code, kind, None if kind == "count_agg" else "x", values_ready=ready)
 
 
-_seq = 1 << 60
+LANE = 4096
+ARRIVALS = {str(LANE): (1 << LANE_SHIFT) - 1}
+_seq = LANE << LANE_SHIFT
 
 
 async def record(
@@ -101,9 +104,15 @@ async def record(
         await copy_rows(session, "events", columns, lines)
 
 
-async def usage(database: Database, organization_id: uuid.UUID, *queries: UsageQuery) -> list[Aggregate]:
+async def usage(
+    database: Database,
+    organization_id: uuid.UUID,
+    *queries: UsageQuery,
+    arrivals: dict[str, int] | None = None,
+) -> list[Aggregate]:
     async with database.session() as session:
-        found = await combinations(session, organization_id, queries)
+        known = ARRIVALS if arrivals is None else arrivals
+        found = await combinations(session, organization_id, queries, known)
     return [
         AGGREGATIONS[query.metric.aggregation_type].combine(query.shape, rows.get((), []), query.window)
         for query, rows in zip(queries, found, strict=True)
@@ -326,6 +335,19 @@ async def test_the_backfill_of_a_metric_that_changed_or_vanished_leaves_it_alone
 
 
 # ---- evidence and rounding ----
+
+
+@pytest.mark.parametrize("kind", ["count_agg", "sum_agg", "max_agg", "unique_count_agg"])
+async def test_what_arrived_later_does_not_count(database: Database, organization_id: uuid.UUID, kind: str) -> None:
+    await record(database, organization_id, metric(kind), [("s", at(day), {"x": day}) for day in (1, 2, 3)])
+    known = {str(LANE): _seq - (LANE << LANE_SHIFT)}
+    await record(database, organization_id, metric(kind), [("s", at(4), {"x": 4})])
+    units = {"sum_agg": 6}.get(kind, 3)
+    for each in both(kind):
+        query = UsageQuery("s", each, MONTH)
+        assert await usage(database, organization_id, query, arrivals=known) == [Aggregate(D(units), 3)]
+        assert await usage(database, organization_id, query, arrivals={"0": 1 << 40}) == [Aggregate(D(0), 0)]
+        assert await usage(database, organization_id, query, arrivals={}) == [Aggregate(D(0), 0)]
 
 
 async def test_known_as_of_is_a_map_of_lanes(database: Database) -> None:

@@ -47,7 +47,14 @@ def properties_of(draw: st.DrawFn, model: str) -> dict[str, Any]:
     if model == "package":
         sizes = {"package_size": draw(st.integers(1, 1000)), "free_units": draw(st.integers(0, 1000))}
         return {"amount": draw(PRICES), **sizes}
-    return {f"{model}_ranges": draw(tiers((0, 1) if model == "graduated" else (1, 2)))}
+    if model == "percentage":
+        return {"rate": draw(PRICES), "fixed_amount": draw(PRICES)}
+    if model == "dynamic":
+        return {}
+    ranges = draw(tiers((1, 2) if model == "volume" else (0, 1)))
+    if model == "graduated_percentage":
+        ranges = [{**item, "rate": item.pop("per_unit_amount")} for item in ranges]
+    return {f"{model}_ranges": ranges}
 
 
 GRADUATED = properties_of("graduated")

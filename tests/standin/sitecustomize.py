@@ -47,7 +47,7 @@ def create_key(url: str, organization: str | None) -> str:
     return key
 
 
-def create_app() -> Any:
+def create_app(draining: Any = None) -> Any:
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             while (await receive())["type"] != "lifespan.shutdown":

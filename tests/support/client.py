@@ -106,6 +106,18 @@ def new_organization(server: Server, http: httpx.Client, name: str, now: str | N
     return Client(server, made["api_key"], http, made["lago_id"])
 
 
+class LiveClient(Client):
+    """A live organization's: there is no test clock that could tell when everything is done."""
+
+    def settle(self) -> None:
+        return
+
+
+def live_organization(server: Server, http: httpx.Client, name: str) -> LiveClient:
+    made = new_organization(server, http, name, None)
+    return LiveClient(server, made.key, http, made.organization_id)
+
+
 class Sandbox(Protocol):
     """Makes a fresh organization with a test clock at `now`; more arguments are attributes of the organization."""
 

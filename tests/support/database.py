@@ -30,6 +30,12 @@ def _named(url: str, database: str) -> str:
     return re.sub(r"@/[^?]*", f"@/{database}", url)
 
 
+def _name(url: str) -> str:
+    found = re.search(r"@/([^?]*)", url)
+    assert found is not None
+    return found[1]
+
+
 class RunPostgres:
     """The run's PostgreSQL, in a folder that goes with it. It ends with the process that started it, however it ends.
 
@@ -61,17 +67,15 @@ class Databases:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def clone(self) -> str:
-        """A fresh database of the current schema: its URL."""
+    def clone(self, url: str | None = None) -> str:
+        """A fresh database of the current schema, or a copy of one at rest: its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self._url, autocommit=True) as connection:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(_name(url) if url else TEMPLATE)))
         return _named(self._url, name)
 
     def drop(self, url: str) -> None:
-        name = re.search(r"@/([^?]*)", url)
-        assert name is not None
         with psycopg.connect(self._url, autocommit=True) as connection:
             statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-            connection.execute(statement.format(sql.Identifier(name[1])))
+            connection.execute(statement.format(sql.Identifier(_name(url))))

@@ -36,6 +36,10 @@ PARAMETERS = {
     "/fees/{lago_id}/explanation": "fee",
     "/invoices/{lago_id}": "invoice",
     "/plans/{code}": f"{MARK}-plan",
+    "/plans/{code}/charges": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
+    "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/lifetime_usage": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
@@ -68,7 +72,10 @@ class Tenant:
 
     def path(self, route: str) -> str:
         """The route's path with A's identifiers in it."""
-        return re.sub(r"{\w+}", lambda _: self.parameters[route], route)
+        path = route.replace("{charge_code}", f"{MARK}-metric")
+        if "/filters/" in path:
+            path = path.replace("{lago_id}", self.ids["filter"])
+        return re.sub(r"{\w+}", lambda _: self.parameters[route], path)
 
 
 def make_everything(client: Client) -> Tenant:
@@ -79,9 +86,11 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["tax"] = client.post("/taxes", {"tax": tax})["tax"]["lago_id"]
     filters = [{"key": "region", "values": [f"{MARK}-europe"]}]
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
-    charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"])
+    filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
+    charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
     plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
+    tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
     tenant.ids["endpoint"] = client.post("/webhook_endpoints", {"webhook_endpoint": endpoint})["webhook_endpoint"][
         "lago_id"

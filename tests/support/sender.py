@@ -34,9 +34,9 @@ class Sender:
     async def get(self, path: str, **parameters: Any) -> httpx.Response:
         return await self.http.get(f"/api/v1{path}", params=parameters)
 
-    async def metric(self, code: str, kind: str, field: str | None = None) -> dict[str, Any]:
-        body = {"billable_metric": {"name": code, "code": code, "aggregation_type": kind, "field_name": field}}
-        answer = await self.http.post("/api/v1/billable_metrics", json=body)
+    async def metric(self, code: str, kind: str, field: str | None = None, **more: Any) -> dict[str, Any]:
+        body = {"name": code, "code": code, "aggregation_type": kind, "field_name": field, **more}
+        answer = await self.http.post("/api/v1/billable_metrics", json={"billable_metric": body})
         assert answer.status_code == 200, answer.text
         return answer.json()["billable_metric"]
 

@@ -71,7 +71,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_healthy(url: str, api: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_healthy(url: str, api: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and api.poll() is None:
         with contextlib.suppress(httpx.HTTPError):
@@ -93,7 +93,7 @@ def running_server(database_url: str, folder: Path, *, worker: bool = True, **va
     try:
         if worker:
             processes.append(start("work", folder / "worker.log", values))
-        _wait_until_healthy(url, processes[0], log)
+        wait_until_healthy(url, processes[0], log)
         yield Server(url, database_url, ADMIN_KEY, log)
     finally:
         for process in processes:

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laguna.catalog.priced import ALL_VALUES, PricedCharge, PricedFilter
+from laguna.catalog.priced import PricedCharge, PricedFilter
 from laguna.metrics.derivation import MetricValues
+from laguna.metrics.trimming import ALL_VALUES
 from laguna.usage.buckets import WHOLE, Narrowing, Sorting, sorting_of
 
 DECLARED = {"cloud": ["aws", "gcp"], "steps": ["25", "50"], "size": ["512", "1024"], "model": ["llama-2", "llama-3"]}

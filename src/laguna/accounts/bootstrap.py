@@ -6,6 +6,7 @@ import asyncio
 from uuid import UUID
 
 from sqlalchemy import or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.accounts.service import create_key as make_key
 from laguna.accounts.service import create_organization
@@ -47,19 +48,25 @@ async def _create_key(database_url: str, wanted: str | None) -> str:
     database = Database(database_url, pool_size=1)
     try:
         async with database.session() as session:
-            query = select(Organization).limit(2)
-            if wanted is None:
-                query = query.where(Organization.test_clock.is_(None))
-            else:
-                identifier: UUID | None = parse_id(wanted)
-                names = [Organization.name == wanted, Organization.slug == wanted]
-                query = query.where(or_(*names, Organization.id == identifier) if identifier else or_(*names))
-            found = (await session.scalars(query)).all()
-            if len(found) != 1:
-                problem = "no organization" if not found else "more than one organization"
-                raise UnknownOrganizationError(
-                    f"{problem} matches {wanted!r}" if wanted else f"there is {problem}; name one"
-                )
-            return await make_key(session, found[0])
+            return await make_key(session, await find_organization(session, wanted))
     finally:
         await database.close()
+
+
+async def find_organization(session: AsyncSession, wanted: str | None) -> Organization:
+    """The organization with this id, name or slug; without one, the only live organization.
+
+    UnknownOrganizationError where none or more than one answers to it.
+    """
+    query = select(Organization).limit(2)
+    if wanted is None:
+        query = query.where(Organization.test_clock.is_(None))
+    else:
+        identifier: UUID | None = parse_id(wanted)
+        names = [Organization.name == wanted, Organization.slug == wanted]
+        query = query.where(or_(*names, Organization.id == identifier) if identifier else or_(*names))
+    found = (await session.scalars(query)).all()
+    if len(found) != 1:
+        problem = "no organization" if not found else "more than one organization"
+        raise UnknownOrganizationError(f"{problem} matches {wanted!r}" if wanted else f"there is {problem}; name one")
+    return found[0]

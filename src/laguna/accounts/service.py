@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.accounts.auth import hash_of, new_key
@@ -83,8 +83,12 @@ def _ascii(name: str) -> str:
     return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
 
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('laguna.organization_slug'))")
+
+
 async def _free_slug(session: AsyncSession, name: str) -> str:
     """A slug made from the name; with a random suffix where it is taken, reserved or unusable."""
+    await session.execute(_ONE_AT_A_TIME)  # two of one name would take the same slug
     wanted = re.sub(r"[^a-z0-9]+", "-", _ascii(name).lower()).strip("-")[:40].strip("-")
     usable = SLUG.match(wanted) and wanted not in RESERVED_SLUGS
     if usable and await session.scalar(select(Organization.id).where(Organization.slug == wanted)) is None:

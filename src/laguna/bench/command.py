@@ -27,3 +27,26 @@ def ingest(
 
     ratio = measure(events, runs, connections, batch, workers, typer.echo)
     typer.echo(f"median ratio {ratio:.2f}")
+
+
+@app.command()
+def billing(
+    subscriptions: Annotated[int, typer.Option(min=1, help="Subscriptions billed in each run.")] = 2_000,
+    events: Annotated[int, typer.Option(min=1, help="Events of the month that is billed.")] = 400_000,
+    runs: Annotated[int, typer.Option(min=1, help="Measured runs, after one to warm up.")] = 3,
+) -> None:
+    """A billing run, against the bare aggregation and a COPY of the resulting rows; then twice as large."""
+    from laguna.bench.billing import measure
+
+    measure(subscriptions, events, runs, typer.echo)
+
+
+@app.command()
+def year(
+    subscriptions: Annotated[int, typer.Option(min=1, help="Monthly subscriptions.")] = 1_000,
+    events: Annotated[int, typer.Option(min=1, help="Events of the whole year.")] = 400_000,
+) -> None:
+    """Twelve months of invoices by a test clock."""
+    from laguna.bench.year import measure
+
+    measure(subscriptions, events, typer.echo)

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
 
 from laguna.accounts.bootstrap import first_organization
-from laguna.kernel.embedded import EmbeddedPostgres
+from laguna.bench.scratch import scratch
 from laguna.kernel.launch import command
-from laguna.kernel.migrations import upgrade
-from laguna.settings import settings
 from laguna.supervisor import claim_port
 
 START_SECONDS = 60
@@ -41,8 +33,8 @@ class BenchServer:
 def bench_server(workers: int = 1) -> Generator[BenchServer]:
     """A fresh database on the server of DATABASE_URL, or an embedded one in a temporary folder, and an API on it of
     so many processes."""
-    with _database() as url:
-        upgrade(url)
+    with scratch() as databases:
+        url = databases.fresh()
         key = first_organization(url)
         assert key is not None, "a fresh database has no organization"
         port = claim_port("127.0.0.1", 0)
@@ -55,23 +47,6 @@ def bench_server(workers: int = 1) -> Generator[BenchServer]:
         finally:
             process.terminate()
             process.wait()
-
-
-@contextlib.contextmanager
-def _database() -> Generator[str]:
-    given = settings().database_url
-    if given is None:
-        with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as postgres:
-            yield postgres.url
-        return
-    name = f"laguna_bench_{secrets.token_hex(6)}"
-    with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    try:
-        yield urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
-    finally:
-        with psycopg.connect(given, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

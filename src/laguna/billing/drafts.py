@@ -14,14 +14,14 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from laguna.accounts.test_clock import wake
 from laguna.billing.fees import Billable
-from laguna.billing.invoicing import OCCASIONS, Draft, Order, make_invoices
+from laguna.billing.invoicing import Draft, Order, make_invoices
 from laguna.billing.parties import Party, parties_of
-from laguna.billing.schedule import last_lines, next_billing_at
+from laguna.billing.schedule import last_lines, next_billing_at, schedule_ending
 from laguna.invoices.dates import InvoiceDates
 from laguna.kernel import signals, timers
 from laguna.kernel.context import Context
 from laguna.models import Charge, Customer, Invoice, InvoiceLine, Subscription
-from laguna.subscriptions.amounts import paid_before_creation
+from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import Kind, days, first_instant, local_date, period_containing
 from laguna.subscriptions.periods import Range, Ranges, exclusive_end
 
@@ -88,38 +88,38 @@ def _billable(line: InvoiceLine, party: Party) -> Billable:
     calendar = party.calendar
     return Billable(
         party=party,
-        occasion=OCCASIONS[line.invoicing_reason],
+        occasion=Occasion(line.occasion),
         ranges=Ranges(
-            _range(party, Kind.SUBSCRIPTION, line.timezone, line.from_at, line.to_at),
-            _optional_range(party, Kind.CHARGES, line.timezone, line.charges_from_at, line.charges_to_at),
-            _optional_range(
-                party, Kind.FIXED_CHARGES, line.timezone, line.fixed_charges_from_at, line.fixed_charges_to_at
-            ),
+            _range(party, Kind.SUBSCRIPTION, line, line.from_at, line.to_at),
+            _optional_range(party, Kind.CHARGES, line, line.charges_from_at, line.charges_to_at),
+            _optional_range(party, Kind.FIXED_CHARGES, line, line.fixed_charges_from_at, line.fixed_charges_to_at),
         ),
         due_at=line.due_at,
         day=day,
-        period_paid=paid_before_creation(calendar, subscription.started_at, subscription.created_at, day),
+        period_paid=paid_before_creation(
+            calendar, subscription.started_at, subscription.created_at, day, subscription.trial_ends_at
+        ),
         billed_at=line.billed_at,
     )
 
 
-def _range(party: Party, kind: Kind, timezone: str, start: datetime, end: datetime) -> Range:
-    zone = ZoneInfo(timezone)
+def _range(party: Party, kind: Kind, line: InvoiceLine, start: datetime, end: datetime) -> Range:
+    zone = ZoneInfo(line.timezone)
     return Range(
         start=start,
         end=end,
-        until=exclusive_end(start, end),
+        until=exclusive_end(start, end, succeeded=line.occasion == Occasion.UPGRADED),
         days=days(start, end, zone),
         full_days=period_containing(party.calendar, local_date(start, zone), kind).days,
     )
 
 
 def _optional_range(
-    party: Party, kind: Kind, timezone: str, start: datetime | None, end: datetime | None
+    party: Party, kind: Kind, line: InvoiceLine, start: datetime | None, end: datetime | None
 ) -> Range | None:
     if start is None or end is None:
         return None
-    return _range(party, kind, timezone, start, end)
+    return _range(party, kind, line, start, end)
 
 
 # --- what makes drafts and due dates stale
@@ -177,7 +177,11 @@ async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
         .where(
             Subscription.organization_id == context.organization_id,
             condition,
-            or_(Subscription.next_billing_at.is_not(None), Subscription.activates_at.is_not(None)),
+            or_(
+                Subscription.next_billing_at.is_not(None),
+                Subscription.activates_at.is_not(None),
+                Subscription.terminates_at.is_not(None),
+            ),
         )
         .order_by(Subscription.id)
         .with_for_update()
@@ -191,8 +195,9 @@ async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
         if subscription.activates_at is not None:
             day = local_date(subscription.subscription_at, party.zone)
             subscription.activates_at = first_instant(day, party.zone)
-        else:
+        elif subscription.next_billing_at is not None:
             subscription.next_billing_at = next_billing_at(party, lines.get(subscription.id))
+        schedule_ending(subscription, party.zone, context.now)
     await context.session.flush()
     await wake(context)
 

@@ -51,6 +51,7 @@ def subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocume
         billable.occasion,
         billable.day,
         period,
+        trial_ends_at=party.subscription.trial_ends_at,
         period_paid=billable.period_paid,
     )
     if fee is None:
@@ -134,6 +135,7 @@ def _true_up_fee(billable: Billable, missing: TrueUp, parent: FeeDocument, sourc
             "min_amount_cents": missing.parent.charge.min_amount_cents,
             "days": billable.window.days,
             "full_days": billable.window.full_days,
+            "minimum_cents": str(missing.minimum_cents),
             "used_cents": missing.used_cents,
             "precise_used_cents": str(missing.precise_used_cents),
         },
@@ -176,7 +178,7 @@ def _charge_fee(billable: Billable, line: RatedLine, sources: TaxSources) -> Fee
         pay_in_advance=charge.pay_in_advance,
         invoiceable=charge.invoiceable,
         amount_details=line.details,
-        evidence=line.evidence,
+        evidence=line.evidence(),
         taxable=taxable,
         taxes=fee_taxes(taxable),
     )

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
 from laguna.billing.fees import Billable, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_invoices
 from laguna.catalog.priced import PricedCharge, priced_charges
@@ -18,7 +20,7 @@ from laguna.invoices.store import Writing, insert_invoices, replace_contents
 from laguna.invoices.totals import totals
 from laguna.kernel.context import Context
 from laguna.kernel.ids import new_id
-from laguna.models import BillingEntity, Customer
+from laguna.models import BillingEntity, Customer, Subscription
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
 from laguna.taxes.sources import TaxSources, tax_sources
@@ -29,8 +31,9 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.STARTING: "subscription_starting",
     Occasion.PERIODIC: "subscription_periodic",
     Occasion.TERMINATING: "subscription_terminating",
+    Occasion.UPGRADED: "subscription_terminating",
+    Occasion.DOWNGRADED: "subscription_terminating",
 }
-OCCASIONS: Mapping[str, Occasion] = {reason: occasion for occasion, reason in REASONS.items()}
 SELLER_FIELDS = (
     "name",
     "legal_name",
@@ -113,7 +116,9 @@ async def make_invoices(context: Context, orders: Sequence[Order]) -> list[Invoi
 
 async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDocument]:
     billables = [billable for order in orders for billable in order.billables]
-    charges = await priced_charges(context.session, {billable.party.plan.id for billable in billables})
+    taking_over = await _plans_taking_over(context, billables)
+    plan_ids = {billable.party.plan.id for billable in billables} | set(taking_over.values())
+    charges = await priced_charges(context.session, plan_ids)
     sources = await tax_sources(
         context.session,
         [charge.id for plan_charges in charges.values() for charge in plan_charges],
@@ -121,7 +126,16 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
     )
-    rateables = [_rateable(billable, charges[billable.party.plan.id]) for billable in billables]
+    rateables = [
+        _rateable(
+            billable,
+            charges[billable.party.plan.id],
+            charges.get(taking_over.get(billable.party.subscription.id, billable.party.plan.id), ())
+            if billable.occasion is Occasion.UPGRADED
+            else (),
+        )
+        for billable in billables
+    ]
     rated = iter(await rate(context.session, context.organization_id, rateables))
     return [
         _invoice(context, order, [_line(context, billable, next(rated), sources) for billable in order.billables])
@@ -129,10 +143,35 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
     ]
 
 
-def _rateable(billable: Billable, charges: Sequence[PricedCharge]) -> Rateable:
-    """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23)."""
+async def _plans_taking_over(context: Context, billables: Sequence[Billable]) -> dict[UUID, UUID]:
+    """Subscription id -> the plan that took over from it at once."""
+    upgraded = [item.party.subscription.id for item in billables if item.occasion is Occasion.UPGRADED]
+    if not upgraded:
+        return {}
+    query = select(Subscription.previous_subscription_id, Subscription.plan_id).where(
+        Subscription.organization_id == context.organization_id,
+        Subscription.previous_subscription_id.in_(upgraded),
+        Subscription.status != "canceled",
+    )
+    rows = await context.session.execute(query)
+    return {previous_id: plan_id for previous_id, plan_id in rows if previous_id is not None}
+
+
+def _rateable(billable: Billable, charges: Sequence[PricedCharge], taking_over: Sequence[PricedCharge]) -> Rateable:
+    """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23).
+
+    What is held from period to period and not paid by the day is the new plan's, where that has it, too (UPG-6).
+    """
     period, party = billable.ranges.charges, billable.party
-    billed = [] if period is None or period.is_empty else [charge for charge in charges if not charge.pay_in_advance]
+    followed = {charge.metric.id for charge in taking_over}
+    billed = [
+        charge
+        for charge in charges
+        if not charge.pay_in_advance
+        and not (charge.metric.recurring and not charge.prorated and charge.metric.id in followed)
+    ]
+    if period is None or period.is_empty:
+        billed = []
     return Rateable(party.subscription.external_id, billable.window, party.plan.amount_currency, billed, PRINTED)
 
 
@@ -146,6 +185,7 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
         subscription_id=party.subscription.id,
         plan_id=party.plan.id,
         invoicing_reason=REASONS[billable.occasion],
+        occasion=billable.occasion,
         due_at=billable.due_at,
         billed_at=billable.billed_at or context.now,
         timezone=party.timezone,
@@ -162,7 +202,7 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
 def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> InvoiceDocument:
     first = order.billables[0]
     party, draft = first.party, order.draft
-    recurring = first.occasion is Occasion.PERIODIC
+    recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
     timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
     settings = party.date_settings
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)

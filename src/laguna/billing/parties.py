@@ -26,19 +26,16 @@ class Party:
     customer: Customer
     entity: BillingEntity
     own_entity: BillingEntity
+    calendar: Calendar
 
     @property
     def timezone(self) -> str:
         """The customer's applicable time zone (CUS-10)."""
-        return self.customer.timezone or self.own_entity.timezone
+        return applicable_timezone(self.customer, self.own_entity)
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
-    @property
-    def calendar(self) -> Calendar:
-        return calendar_of(self.subscription, self.plan, self.timezone)
+        return self.calendar.timezone
 
     @property
     def date_settings(self) -> DateSettings:
@@ -52,6 +49,10 @@ class Party:
     @property
     def finalizes_zero(self) -> bool:
         return finalizes_zero(self.customer, self.own_entity)
+
+
+def applicable_timezone(customer: Customer, entity: BillingEntity) -> str:
+    return customer.timezone or entity.timezone
 
 
 def date_settings(customer: Customer, entity: BillingEntity) -> DateSettings:
@@ -97,15 +98,17 @@ async def parties_of(context: Context, subscriptions: Sequence[Subscription]) ->
     }
     found: list[Party] = []
     for subscription in subscriptions:
+        plan = plans[subscription.plan_id]
         customer = customers[subscription.customer_id]
         own_entity = entities[customer.billing_entity_id]
         found.append(
             Party(
                 subscription=subscription,
-                plan=plans[subscription.plan_id],
+                plan=plan,
                 customer=customer,
                 entity=entities[subscription.billing_entity_id or customer.billing_entity_id],
                 own_entity=own_entity,
+                calendar=calendar_of(subscription, plan, applicable_timezone(customer, own_entity)),
             )
         )
     return found

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from laguna.billing.edit import update_subscription
 from laguna.billing.subscribe import create_subscription
 from laguna.billing.terminate import end_subscription
 from laguna.kernel.errors import Problems
-from laguna.kernel.http import Params, Scoped, api_router, body_of
+from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
 from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply
-from laguna.subscriptions.schemas import SubscriptionInput, SubscriptionReply
+from laguna.subscriptions.schemas import (
+    SubscriptionDetailReply,
+    SubscriptionInput,
+    SubscriptionReply,
+    SubscriptionUpdateInput,
+)
 from laguna.subscriptions.service import subscription_detail, subscription_objects
 
 router = api_router("subscriptions")
@@ -22,6 +28,18 @@ router = api_router("subscriptions")
 async def create(request: Request, context: Scoped) -> Response:
     data, problems = await read(request, "subscription", SubscriptionInput)
     subscription = await create_subscription(context, data, problems)
+    return reply("subscription", await subscription_detail(context, subscription))
+
+
+@update_route(
+    router,
+    "/subscriptions/{external_id:segment}",
+    response_model=SubscriptionDetailReply,
+    openapi_extra=body_of("subscription", SubscriptionUpdateInput),
+)
+async def update(request: Request, context: Scoped, query: Params, external_id: str) -> Response:
+    data, problems = await read(request, "subscription", SubscriptionUpdateInput)
+    subscription = await update_subscription(context, external_id, query, data, problems)
     return reply("subscription", await subscription_detail(context, subscription))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,12 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from laguna.billing.parties import Party
 from laguna.kernel.context import Context
-from laguna.models import InvoiceLine
-from laguna.subscriptions.amounts import is_backdated
-from laguna.subscriptions.grid import billing_instant, local_date, next_billing_day, unbilled_after
+from laguna.models import InvoiceLine, Subscription
+from laguna.subscriptions.amounts import Occasion, is_backdated
+from laguna.subscriptions.grid import billing_instant, first_instant, local_date, next_billing_day, unbilled_after
 from laguna.subscriptions.periods import exclusive_end
+
+ALERT_DAYS = (45, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ async def last_lines(context: Context, subscription_ids: Sequence[UUID]) -> dict
     for line in await context.session.scalars(query):
         until = None
         if line.charges_from_at is not None and line.charges_to_at is not None:
-            until = exclusive_end(line.charges_from_at, line.charges_to_at)
+            upgraded = line.occasion == Occasion.UPGRADED
+            until = exclusive_end(line.charges_from_at, line.charges_to_at, succeeded=upgraded)
         found[line.subscription_id] = LastLine(local_date(line.due_at, ZoneInfo(line.timezone)), until)
     return found
 
@@ -66,3 +69,19 @@ def next_billing_at(party: Party, last: LastLine | None = None) -> datetime:
     if last is not None:
         after = max(after, last.day)
     return billing_instant(calendar, next_billing_day(calendar, after))
+
+
+def schedule_ending(subscription: Subscription, timezone: ZoneInfo, now: datetime) -> None:
+    """When it ends, and when that is told of before: on the local day of `ending_at`, whatever its hour (TRM-20)."""
+    ending_at = subscription.ending_at
+    if ending_at is None or subscription.status not in ("active", "pending"):
+        subscription.terminates_at = subscription.next_alert_at = None
+        return
+    subscription.terminates_at = first_instant(local_date(ending_at, timezone), timezone)
+    subscription.next_alert_at = next_alert(ending_at, now)
+
+
+def next_alert(ending_at: datetime, after: datetime) -> datetime | None:
+    """The first instant after one at which a coming end is told of: the days before its day in UTC (TRM-22)."""
+    day = datetime.combine(ending_at.astimezone(UTC).date(), datetime.min.time(), UTC)
+    return min((at for days in ALERT_DAYS if (at := day - timedelta(days=days)) > after), default=None)

@@ -1,4 +1,4 @@
-"""Creating and activating subscriptions, with the starting invoice of a plan paid in advance (spec 2 §§3.3, 3.4)."""
+"""Creating subscriptions, at once or in the future (spec 2 §§3.3, 3.4)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, or_, select
 
 from laguna.accounts.service import entity_by_code
-from laguna.billing.fees import Billable
-from laguna.billing.invoicing import Order, make_invoices
-from laguna.billing.news import tell
-from laguna.billing.parties import Party, parties_of
-from laguna.billing.schedule import next_billing_at
+from laguna.billing.change import change_plan
+from laguna.billing.edit import check_ending
+from laguna.billing.run import caught_up
+from laguna.billing.start import activate, start_or_wait
 from laguna.catalog.service import Lock, find_plan
 from laguna.customers.service import create_customer, find_by_external_id
 from laguna.customers.service import tell as tell_of_customer
@@ -24,17 +22,12 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import find
 from laguna.models import BillingEntity, Customer, Plan, Subscription
-from laguna.subscriptions.amounts import Occasion
-from laguna.subscriptions.grid import first_instant, local_date
 from laguna.subscriptions.lifetime import begin_lifetime
-from laguna.subscriptions.periods import starting
 from laguna.subscriptions.schemas import SubscriptionInput
-from laguna.subscriptions.service import timezones_of
 
 MANDATORY = ("external_customer_id", "plan_code", "external_id")
 # known to the API, not billed yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
-    "ending_at": None,
     "plan_overrides": None,
     "usage_thresholds": [],
     "progressive_billing_disabled": False,
@@ -45,14 +38,10 @@ UNSUPPORTED: Mapping[str, Any] = {
 
 
 async def create_subscription(context: Context, data: SubscriptionInput, problems: Problems) -> Subscription:
-    """Subscribe a customer to a plan, at once or in the future (SUB-10 to SUB-25).
-
-    The same plan again under a living external id answers the existing subscription; another plan for one that is
-    active is refused until plan changes are billed.
-    """
+    """Subscribe a customer to a plan, at once or in the future, or change the plan of a subscription (SUB-10 to 25)."""
     values = data.given()
     problems.mandatory(values, MANDATORY)
-    _check_ending(context, data, problems)
+    check_ending(context, data.ending_at, data.subscription_at or context.now, problems)
     problems.unsupported(values, UNSUPPORTED)
     problems.check()
     assert data.external_customer_id
@@ -66,7 +55,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     external_id = data.external_id.strip()
     existing = await _living(context, external_id, customer)
     if existing is not None:
-        return await _subscribe_again(context, existing, plan, data, problems)
+        return await _subscribe_again(context, existing, plan, data)
     if await _is_taken(context, external_id):
         problems.fail("external_id", "value_already_exist")
     if customer.currency is None:
@@ -80,6 +69,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
         name=(data.name or "").strip() or None,
         billing_time=data.billing_time or "calendar",
         subscription_at=data.subscription_at or context.now,
+        ending_at=data.ending_at,
         consolidate_invoice=data.consolidate_invoice is not False,
         purchase_order_number=(data.purchase_order_number or "").strip() or None,
         status="pending",
@@ -89,20 +79,8 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     context.session.add(subscription)
     await context.session.flush()
     await begin_lifetime(context, subscription)
-    timezone = ZoneInfo((await timezones_of(context, [customer.id]))[customer.id])
-    day = local_date(subscription.subscription_at, timezone)
-    if day > local_date(context.now, timezone):
-        subscription.activates_at = first_instant(day, timezone)
-        await context.session.flush()
-    else:
-        await activate(context, [subscription])
+    await start_or_wait(context, subscription)
     return subscription
-
-
-def _check_ending(context: Context, data: SubscriptionInput, problems: Problems) -> None:
-    """`ending_at` must lie after now and after the start (spec 2 §3.1)."""
-    if data.ending_at is not None and data.ending_at <= max(context.now, data.subscription_at or context.now):
-        problems.add("ending_at", "invalid_date")
 
 
 async def _issuing_entity(context: Context, data: SubscriptionInput) -> BillingEntity | None:
@@ -128,14 +106,17 @@ async def _lock_customer(context: Context, external_id: str) -> Customer:
 
 
 async def _living(context: Context, external_id: str, customer: Customer) -> Subscription | None:
-    """The customer's active subscription with this id, or the pending one."""
+    """The customer's active subscription with this id, or the one that waits for its start."""
     query = (
         select(Subscription)
         .where(
             Subscription.organization_id == context.organization_id,
             Subscription.customer_id == customer.id,
             Subscription.external_id == external_id,
-            Subscription.status.in_(["active", "pending"]),
+            or_(
+                Subscription.status == "active",
+                and_(Subscription.status == "pending", Subscription.previous_subscription_id.is_(None)),
+            ),
         )
         .order_by(Subscription.status, Subscription.id)
         .limit(1)
@@ -155,72 +136,20 @@ async def _is_taken(context: Context, external_id: str) -> bool:
 
 
 async def _subscribe_again(
-    context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput, problems: Problems
+    context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput
 ) -> Subscription:
+    """Another POST for a living external id: nothing new, another plan for one that waits, or a change of plan."""
+    if subscription.status == "active":
+        subscription = (await caught_up(context, [subscription], today=True))[0]
     if subscription.plan_id == plan.id:
         return subscription  # SUB-12
     if subscription.status == "active":
-        problems.fail("plan_code", "unsupported_value")
+        return await change_plan(context, subscription, plan, data)
     subscription.plan_id, subscription.updated_at = plan.id, context.now  # SUB-15
     if data.name:
         subscription.name = data.name.strip()
     await context.session.flush()
     return subscription
-
-
-async def activate(context: Context, subscriptions: Sequence[Subscription]) -> None:
-    """Put subscriptions in force whose local start date has come; a plan in advance is billed at once (SUB-20)."""
-    ended = await _latest_ends(context, subscriptions)
-    for subscription in subscriptions:
-        previous_end = ended.get((subscription.customer_id, subscription.external_id))
-        subscription.started_at = max(subscription.subscription_at, previous_end or subscription.subscription_at)
-        subscription.status, subscription.activates_at = "active", None
-        subscription.activated_at = subscription.updated_at = context.now
-    await context.session.flush()
-    parties = await parties_of(context, subscriptions)
-    for party in parties:
-        party.subscription.next_billing_at = next_billing_at(party)
-    await context.session.flush()
-    await tell(context, "subscription.started", subscriptions)
-    orders = [Order([_starting(party)]) for party in parties if _starts_with_invoice(context, party)]
-    await make_invoices(context, orders)
-
-
-async def _latest_ends(context: Context, subscriptions: Sequence[Subscription]) -> dict[tuple[UUID, str], datetime]:
-    """When the last earlier life of each external id ended, if it was billed: usage is not billed twice (SUB-23)."""
-    query = (
-        select(Subscription.customer_id, Subscription.external_id, func.max(Subscription.terminated_at))
-        .where(
-            Subscription.organization_id == context.organization_id,
-            Subscription.customer_id.in_({row.customer_id for row in subscriptions}),
-            Subscription.external_id.in_({row.external_id for row in subscriptions}),
-            Subscription.status == "terminated",
-            Subscription.on_termination_invoice == "generate",
-        )
-        .group_by(Subscription.customer_id, Subscription.external_id)
-    )
-    rows = await context.session.execute(query)
-    return {(customer_id, external_id): ended for customer_id, external_id, ended in rows if ended is not None}
-
-
-def _starts_with_invoice(context: Context, party: Party) -> bool:
-    """A plan in advance that starts today: a past start counts as paid already (SUB-20, SUB-23)."""
-    started_at = party.subscription.started_at
-    assert started_at is not None
-    created_on = local_date(party.subscription.created_at, party.zone)
-    return party.plan.pay_in_advance and local_date(started_at, party.zone) >= created_on
-
-
-def _starting(party: Party) -> Billable:
-    started_at = party.subscription.started_at
-    assert started_at is not None
-    return Billable(
-        party=party,
-        occasion=Occasion.STARTING,
-        ranges=starting(party.calendar, started_at),
-        due_at=started_at,
-        day=local_date(started_at, party.zone),
-    )
 
 
 async def activate_due(context: Context, due_at: datetime, subscription_ids: Sequence[UUID]) -> None:

@@ -11,21 +11,21 @@ from laguna.billing.fees import Billable
 from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
-from laguna.billing.run import bill
+from laguna.billing.run import caught_up, successors_of
 from laguna.billing.schedule import LastLine, charges_until, last_lines
 from laguna.kernel import jobs, signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.queries import Query
 from laguna.models import Invoice, InvoiceLine, Plan, Subscription
+from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import local_date
 from laguna.subscriptions.periods import terminating
+from laguna.subscriptions.schemas import CREDIT_NOTE_OPTIONS, INVOICE_OPTIONS
 from laguna.subscriptions.service import find_subscription
 
-CREDIT_NOTE_OPTIONS = ("credit", "refund", "offset", "skip")
 BILLED_CREDIT_NOTE_OPTIONS = ("credit", "skip")  # what happens to money paid needs credit notes
-INVOICE_OPTIONS = ("generate", "skip")
 
 
 async def end_subscription(context: Context, external_id: str, options: Query, problems: Problems) -> Subscription:
@@ -43,7 +43,9 @@ async def end_subscription(context: Context, external_id: str, options: Query, p
     problems.check()
     if status == "pending":
         await cancel(context, [subscription])
+        await _tell_predecessor(context, subscription)
         return subscription
+    (subscription,) = await caught_up(context, [subscription], today=False)
     plan = await context.session.get_one(Plan, subscription.plan_id)
     if credit_note and plan.pay_in_advance:
         subscription.on_termination_credit_note = credit_note
@@ -53,23 +55,29 @@ async def end_subscription(context: Context, external_id: str, options: Query, p
     return subscription
 
 
+async def _tell_predecessor(context: Context, subscription: Subscription) -> None:
+    """Whom it would have succeeded goes on (DWN-5)."""
+    if subscription.previous_subscription_id is not None:
+        predecessor = await context.session.get_one(Subscription, subscription.previous_subscription_id)
+        await tell(context, "subscription.updated", [predecessor])
+
+
 async def cancel(context: Context, subscriptions: Sequence[Subscription]) -> None:
     """Pending ones end without an invoice (TRM-2); webhooks call that terminated, too (spec 0 §20)."""
     for subscription in subscriptions:
-        subscription.status, subscription.activates_at = "canceled", None
-        subscription.canceled_at = subscription.updated_at = context.now
+        lifecycle.cancel(subscription, context.now)
     await context.session.flush()
     await tell(context, "subscription.terminated", subscriptions)
 
 
 async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> None:
-    """End locked, active subscriptions now, each with its own invoice unless it skips it (TRM-3, TRM-5, INV-23)."""
-    await _catch_up(context, subscriptions)
+    """End locked, active subscriptions that were billed up to yesterday, each with its own invoice unless it skips it,
+    and cancel who would have taken over (TRM-3, TRM-5, TRM-7, INV-23)."""
+    await cancel(context, list((await successors_of(context, subscriptions)).values()))
     parties = await parties_of(context, subscriptions)
     lines = await last_lines(context, [subscription.id for subscription in subscriptions])
     for subscription in subscriptions:
-        subscription.status, subscription.next_billing_at = "terminated", None
-        subscription.terminated_at = subscription.updated_at = context.now
+        lifecycle.terminate(subscription, context.now, context.now)
     await context.session.flush()
     await tell(context, "subscription.terminated", subscriptions)
     orders = [
@@ -78,24 +86,6 @@ async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> 
         if party.subscription.on_termination_invoice == "generate"
     ]
     await make_invoices(context, orders)
-
-
-async def _catch_up(context: Context, subscriptions: Sequence[Subscription]) -> None:
-    """Bill the periods that ended on earlier days and were missed; one that ended today is the final invoice's."""
-    while True:
-        parties = await parties_of(context, subscriptions)
-        missed = [
-            party.subscription
-            for party in parties
-            if party.subscription.next_billing_at is not None
-            and local_date(party.subscription.next_billing_at, party.zone) < local_date(context.now, party.zone)
-        ]
-        if not missed:
-            return
-        due_at = min(row.next_billing_at for row in missed if row.next_billing_at is not None)
-        await bill(context, due_at, [row for row in missed if row.next_billing_at == due_at])
-        for row in missed:
-            await context.session.refresh(row, ["next_billing_at"])
 
 
 def _terminating(context: Context, party: Party, lines: dict[UUID, LastLine]) -> Billable:
@@ -177,7 +167,7 @@ async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
     await cancel(context, [subscription for subscription in living if subscription.status == "pending"])
     active = [subscription for subscription in living if subscription.status == "active"]
     if active:
-        await terminate(context, active)
+        await terminate(context, await caught_up(context, active, today=False))
 
 
 async def _finalize_drafts(context: Context, condition: ColumnElement[bool]) -> None:

@@ -1,4 +1,4 @@
-"""Charges of a plan: what is accepted, and making, changing, removing them (spec 1 §3.2 to 3.4)."""
+"""Charges of plans: what is accepted, and making, changing, removing them (spec 1 §3.2 to 3.4)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,61 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from laguna.catalog.schemas import ChargeInput
+from laguna.catalog.acceptance import Combination, check_combination
+from laguna.catalog.filters import (
+    CheckedFilter,
+    check_filters,
+    declared_values,
+    delete_filters,
+    filters_of,
+    replace_filters,
+)
+from laguna.catalog.schemas import ChargeInput, FilterInput
 from laguna.catalog.terms import Price, intern, note_since
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.ids import new_id
-from laguna.models import BillableMetric, Charge, ChargeTax, Plan, Terms
+from laguna.models import BillableMetric, Charge, ChargeFilter, ChargeTax, Plan, Terms
 from laguna.pricing.models import CHARGE_MODELS
 from laguna.taxes.service import attach
 
 # known to the API, not billed yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
     "pay_in_advance": False,
-    "prorated": False,
-    "min_amount_cents": 0,
-    "filters": [],
     "accepts_target_wallet": False,
     "applied_pricing_unit": None,
 }
-UNSUPPORTED_PROPERTIES = ("pricing_group_keys", "grouped_by", "presentation_group_keys")
-FIELDS = ("invoice_display_name", "invoiceable", "regroup_paid_fees")
-EDITABLE_IN_USE = ("invoice_display_name", "properties", "tax_codes")  # spec 1 §3.4
-NOT_NULL: Mapping[str, Any] = {"invoiceable": True}
+FIELDS = ("invoice_display_name", "prorated", "min_amount_cents", "invoiceable", "regroup_paid_fees")
+EDITABLE_IN_USE = ("invoice_display_name", "properties", "filters", "tax_codes")  # spec 1 §3.4
+DEFAULTS: Mapping[str, Any] = {
+    "pay_in_advance": False,
+    "prorated": False,
+    "invoiceable": True,
+    "regroup_paid_fees": None,
+    "min_amount_cents": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The charges that a plan has, with their prices and filters."""
+
+    charges: Mapping[UUID, Charge]
+    prices: Mapping[UUID, Price]
+    filters: Mapping[UUID, Sequence[ChargeFilter]]
+
+
+NONE_KNOWN = Known({}, {}, {})
+
+
+async def known_charges(context: Context, plan: Plan) -> Known:
+    """The living charges of a plan, as changing them needs them."""
+    charges = (await charges_of(context, [plan.id]))[plan.id]
+    return Known(
+        {charge.id: charge for charge in charges},
+        await prices_of(context, charges),
+        await filters_of(context, [charge.id for charge in charges]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +75,7 @@ class Checked:
     charge: Charge | None
     metric: BillableMetric
     price: Price
+    filters: Sequence[CheckedFilter] | None
 
 
 async def metrics_of(context: Context, ids: Sequence[UUID]) -> dict[UUID, BillableMetric]:
@@ -55,47 +89,74 @@ async def metrics_of(context: Context, ids: Sequence[UUID]) -> dict[UUID, Billab
 
 async def check_charges(
     context: Context,
-    items: Sequence[ChargeInput],
-    existing: Mapping[UUID, Charge],
-    prices: Mapping[UUID, Price],
+    items: Sequence[tuple[ChargeInput, Charge | None]],
+    known: Known,
     *,
     in_use: bool,
     problems: Problems,
+    unknown: str = "billable_metrics",
 ) -> list[Checked]:
-    """Validate all charges of a plan's request, collecting every problem; unknown metrics are 404 at the end."""
-    metrics = await metrics_of(
-        context,
-        [
-            *(item.billable_metric_id for item in items if item.billable_metric_id),
-            *(charge.billable_metric_id for charge in existing.values()),
-        ],
-    )
+    """Validate charges of a plan's request, each with the one it changes, collecting every problem; unknown metrics are
+    404 at the end."""
+    ids = {item.billable_metric_id for item, _ in items if item.billable_metric_id}
+    ids |= {charge.billable_metric_id for charge in known.charges.values()}
+    metrics = await metrics_of(context, list(ids))
+    declared = await declared_values(context, list(metrics))
     checked: list[Checked] = []
-    unknown = False
-    for item in items:
-        charge = existing.get(item.id) if item.id else None
+    is_unknown = False
+    for item, charge in items:
         values = item.given()
         if charge is not None and in_use:
             values = {field: values[field] for field in EDITABLE_IN_USE if field in values}
         metric_id = values.get("billable_metric_id") or (charge.billable_metric_id if charge else None)
         metric = metrics.get(metric_id) if metric_id else None
-        price = _price(values, prices[charge.id] if charge else None, problems)
-        _check_values(values, problems)
+        price = _price(values, known.prices[charge.id] if charge else None, problems)
+        problems.unsupported(values, UNSUPPORTED)
         if metric is None:
-            unknown = True
+            is_unknown = True
             continue
-        checked.append(Checked(values, charge, metric, price))
-    if unknown and not problems:
-        raise not_found("billable_metrics")
+        _check_combination(values, charge, metric, price, problems)
+        filters = _filters(values, charge, price, known, declared[metric.id], problems)
+        checked.append(Checked(values, charge, metric, price, filters))
+    if is_unknown and not problems:
+        raise not_found(unknown)
     return checked
 
 
-def _check_values(values: Mapping[str, Any], problems: Problems) -> None:
-    problems.unsupported(values, UNSUPPORTED)
-    if values.get("invoiceable") is False:
-        problems.add("invoiceable", "must_be_true_unless_pay_in_advance")
-    if values.get("regroup_paid_fees"):
-        problems.add("regroup_paid_fees", "only_compatible_with_pay_in_advance_and_non_invoiceable")
+def _check_combination(
+    values: Mapping[str, Any], charge: Charge | None, metric: BillableMetric, price: Price, problems: Problems
+) -> None:
+    """The options as they will be: as given, as they were, or as they are without being told."""
+
+    def option(name: str) -> Any:
+        given = values.get(name)
+        if given is None and name not in values and charge is not None:
+            given = getattr(charge, name)
+        return DEFAULTS[name] if given is None else given
+
+    if price.kind:
+        options: dict[str, Any] = {name: option(name) for name in DEFAULTS}
+        check_combination(Combination(metric.aggregation_type, bool(metric.recurring), price.kind, **options), problems)
+
+
+def _filters(
+    values: Mapping[str, Any],
+    charge: Charge | None,
+    price: Price,
+    known: Known,
+    declared: Mapping[str, Sequence[str]],
+    problems: Problems,
+) -> list[CheckedFilter] | None:
+    """The filters a charge will have; None where they stay. Those of another model can't."""
+    model = CHARGE_MODELS.get(price.kind)
+    if model is None:
+        return None
+    given: list[FilterInput] | None = values.get("filters")
+    if given is not None:
+        return check_filters(given, model, declared, problems)
+    if charge is not None and price.kind != known.prices[charge.id].kind and known.filters[charge.id]:
+        problems.add("filters", "value_is_mandatory")
+    return None
 
 
 def _price(values: Mapping[str, Any], current: Price | None, problems: Problems) -> Price:
@@ -106,19 +167,15 @@ def _price(values: Mapping[str, Any], current: Price | None, problems: Problems)
             problems.add("charge_model", "value_is_mandatory")
         return Price("", {})
     model = CHARGE_MODELS.get(kind)
-    if model is None:
-        problems.add("charge_model", "unsupported_value")
+    if model is None:  # custom: only what scripts aggregate has it
         return Price(kind, {})
     given = values.get("properties")
     if given is None and current is not None and current.kind == kind:
         return current
-    properties = model.default_properties() if given is None else dict(given)
-    if any(properties.get(key) for key in UNSUPPORTED_PROPERTIES):
-        problems.add("properties", "unsupported_value")
-    cleaned, codes = model.clean(properties)
+    cleaned, codes = model.clean(model.default_properties() if given is None else given)
     if codes:
         problems.add("properties", *codes)
-    return Price(kind, {key: value for key, value in cleaned.items() if key not in UNSUPPORTED_PROPERTIES})
+    return Price(kind, cleaned)
 
 
 def _codes(checked: Sequence[Checked], kept: Sequence[Charge], problems: Problems) -> list[str]:
@@ -141,40 +198,60 @@ def _codes(checked: Sequence[Checked], kept: Sequence[Charge], problems: Problem
 
 
 async def store_charges(
-    context: Context, plan: Plan, checked: Sequence[Checked], existing: Sequence[Charge], problems: Problems
-) -> None:
-    """Create and change the plan's charges; those of `existing` that the request leaves out are deleted (PLN-3)."""
-    mentioned = {item.charge.id for item in checked if item.charge}
-    for charge in existing:
-        if charge.id not in mentioned:
-            charge.deleted_at = context.now
-    await context.session.flush()
-    codes = _codes(checked, [charge for charge in existing if charge.id in mentioned], problems)
+    context: Context, plan: Plan, checked: Sequence[Checked], known: Known, problems: Problems
+) -> list[Charge]:
+    """Create and change charges of a plan; what the request doesn't mention stays. They are in the order given."""
+    codes = _codes(checked, list(known.charges.values()), problems)
     problems.check()
     terms_ids = await intern(context, [item.price for item in checked])
     priced: dict[UUID, UUID] = {}
     taxes: dict[UUID, list[str]] = {}
+    filters: dict[UUID, Sequence[CheckedFilter]] = {}
+    stored: list[Charge] = []
     for item, code, terms_id in zip(checked, codes, terms_ids, strict=True):
-        charge = item.charge
-        if charge is None:
-            charge = Charge(
-                id=new_id(), organization_id=context.organization_id, plan_id=plan.id, created_at=context.now
-            )
-            charge.invoiceable = True
-            context.session.add(charge)
+        charge = item.charge or _new_charge(context, plan)
         charge.billable_metric_id = item.metric.id
         charge.code, charge.charge_model, charge.updated_at = code, item.price.kind, context.now
         for field in FIELDS:
             if field in item.data:
                 value = item.data[field]
-                setattr(charge, field, NOT_NULL.get(field) if value is None else value)
+                setattr(charge, field, DEFAULTS.get(field) if value is None else value)
         if charge.terms_id != terms_id:
             charge.terms_id = priced[charge.id] = terms_id
         if item.data.get("tax_codes") is not None:
             taxes[charge.id] = item.data["tax_codes"]
+        if item.filters is not None:
+            filters[charge.id] = item.filters
+        stored.append(charge)
     await context.session.flush()
     await attach(context, ChargeTax, taxes)
     await note_since(context, priced)
+    await replace_filters(context, filters, known.filters)
+    return stored
+
+
+def _new_charge(context: Context, plan: Plan) -> Charge:
+    charge = Charge(
+        id=new_id(),
+        organization_id=context.organization_id,
+        plan_id=plan.id,
+        created_at=context.now,
+        invoiceable=True,
+        pay_in_advance=False,
+        prorated=False,
+        min_amount_cents=0,
+        accepts_target_wallet=False,
+    )
+    context.session.add(charge)
+    return charge
+
+
+async def delete_charges(context: Context, charges: Sequence[Charge]) -> None:
+    """Soft, with their filters; they are no longer billed, in the running period either (spec 1 §3.4)."""
+    for charge in charges:
+        charge.deleted_at = context.now
+    await context.session.flush()
+    await delete_filters(context, [charge.id for charge in charges])
 
 
 async def charges_of(context: Context, plan_ids: Sequence[UUID]) -> dict[UUID, list[Charge]]:
@@ -190,8 +267,8 @@ async def charges_of(context: Context, plan_ids: Sequence[UUID]) -> dict[UUID, l
     return found
 
 
-async def prices_of(context: Context, charges: Sequence[Charge]) -> dict[UUID, Price]:
-    """The current price of each charge."""
-    query = select(Terms.id, Terms.kind, Terms.properties).where(Terms.id.in_({charge.terms_id for charge in charges}))
+async def prices_of(context: Context, rows: Sequence[Charge | ChargeFilter]) -> dict[UUID, Price]:
+    """The current price of each charge or filter."""
+    query = select(Terms.id, Terms.kind, Terms.properties).where(Terms.id.in_({row.terms_id for row in rows}))
     terms = {row.id: Price(row.kind, row.properties) for row in await context.session.execute(query)}
-    return {charge.id: terms[charge.terms_id] for charge in charges}
+    return {row.id: terms[row.terms_id] for row in rows}

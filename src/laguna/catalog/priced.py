@@ -11,9 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.metrics.store import MetricValues, metric_values
+from laguna.metrics.trimming import ALL_VALUES
 from laguna.models import BillableMetric, BillableMetricFilter, Charge, ChargeFilter, Terms
-
-ALL_VALUES = "__ALL_FILTER_VALUES__"
 
 
 @dataclass(frozen=True, slots=True)

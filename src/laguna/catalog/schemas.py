@@ -21,11 +21,20 @@ from laguna.kernel.inputs import (
     one_of,
 )
 from laguna.kernel.outputs import DecimalNumber, Instant, JsonObject, Output
-from laguna.models import Charge, Plan
+from laguna.models import Charge, ChargeFilter, Plan
 from laguna.pricing.models import KNOWN_CHARGE_MODELS
 from laguna.taxes.schemas import TaxObject
 
 INTERVALS = ("weekly", "monthly", "quarterly", "semiannual", "yearly")
+
+
+class FilterInput(Input):
+    """A filter of a charge."""
+
+    invoice_display_name: ShortText = None
+    properties: FreeObject = None
+    values: FreeObject = None
+    cascade_updates: Boolean = None
 
 
 class ChargeInput(Input):
@@ -41,9 +50,10 @@ class ChargeInput(Input):
     min_amount_cents: Cents = None
     accepts_target_wallet: Boolean = None
     properties: FreeObject = None
-    filters: list[FreeObject] | None = None
+    filters: list[FilterInput] | None = None
     tax_codes: Texts = None
     applied_pricing_unit: FreeObject = None
+    cascade_updates: Boolean = None
 
 
 class PlanInput(Input):
@@ -67,6 +77,18 @@ class PlanInput(Input):
     cascade_updates: Boolean = None
 
 
+class FilterObject(Output):
+    lago_id: UUID
+    charge_code: str
+    invoice_display_name: str | None
+    properties: JsonObject
+    values: dict[str, list[str]]
+
+
+class FilterReply(Output):
+    filter: FilterObject
+
+
 class ChargeObject(Output):
     lago_id: UUID
     lago_billable_metric_id: UUID
@@ -84,8 +106,12 @@ class ChargeObject(Output):
     accepts_target_wallet: bool
     properties: JsonObject
     applied_pricing_unit: None = None
-    filters: list[Output]
+    filters: list[FilterObject]
     taxes: list[TaxObject]
+
+
+class ChargeReply(Output):
+    charge: ChargeObject
 
 
 class PlanObject(Output):
@@ -121,8 +147,28 @@ class PlanReply(Output):
     plan: PlanObject
 
 
+def _shown(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """With the pricing group keys under their old name, too (spec 1 §3.2)."""
+    keys = properties.get("pricing_group_keys")
+    return {**properties, "grouped_by": keys} if keys else dict(properties)
+
+
+def filter_object(row: ChargeFilter, charge_code: str, properties: Mapping[str, Any]) -> FilterObject:
+    return FilterObject(
+        lago_id=row.id,
+        charge_code=charge_code,
+        invoice_display_name=row.invoice_display_name,
+        properties=_shown(properties),
+        values=row.values,
+    )
+
+
 def charge_object(
-    charge: Charge, metric_code: str, properties: Mapping[str, Any], taxes: Sequence[TaxObject]
+    charge: Charge,
+    metric_code: str,
+    properties: Mapping[str, Any],
+    filters: Sequence[FilterObject],
+    taxes: Sequence[TaxObject],
 ) -> ChargeObject:
     return ChargeObject(
         lago_id=charge.id,
@@ -139,8 +185,8 @@ def charge_object(
         prorated=charge.prorated,
         min_amount_cents=charge.min_amount_cents,
         accepts_target_wallet=charge.accepts_target_wallet,
-        properties=dict(properties),
-        filters=[],
+        properties=_shown(properties),
+        filters=list(filters),
         taxes=list(taxes),
     )
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select
 
-from laguna.catalog.charges import charges_of, check_charges, prices_of, store_charges
-from laguna.catalog.schemas import PlanInput, PlanObject, charge_object, plan_object
+from laguna.catalog.charges import (
+    NONE_KNOWN,
+    charges_of,
+    check_charges,
+    delete_charges,
+    known_charges,
+    prices_of,
+    store_charges,
+)
+from laguna.catalog.filters import filters_of
+from laguna.catalog.schemas import ChargeObject, PlanInput, PlanObject, charge_object, filter_object, plan_object
 from laguna.catalog.terms import SUBSCRIPTION, Price, intern, note_since
 from laguna.kernel import signals
 from laguna.kernel.context import Context
@@ -22,7 +32,6 @@ from laguna.webhooks.outbox import emit
 
 MANDATORY = ("name", "code", "interval", "amount_cents", "amount_currency")
 UNSUPPORTED: Mapping[str, Any] = {
-    "trial_period": 0,
     "minimum_commitment": None,
     "fixed_charges": [],
     "usage_thresholds": [],
@@ -68,7 +77,8 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     _check(values, values.get("interval"), problems)
     if "code" not in problems and data.code is not None:
         await _refuse_taken(context, problems, data.code, None)
-    checked = await check_charges(context, data.charges or [], {}, {}, in_use=False, problems=problems)
+    items = [(item, None) for item in data.charges or []]
+    checked = await check_charges(context, items, NONE_KNOWN, in_use=False, problems=problems)
     problems.check()
     plan = Plan(
         organization_id=context.organization_id, pay_in_advance=False, created_at=context.now, updated_at=context.now
@@ -76,7 +86,7 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     _assign(plan, values)
     await _price(context, plan)
     await attach(context, PlanTax, {plan.id: data.tax_codes or []})
-    await store_charges(context, plan, checked, [], problems)
+    await store_charges(context, plan, checked, NONE_KNOWN, problems)
     await _tell(context, "plan.created", plan)
     return plan
 
@@ -91,16 +101,9 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
     _check(values, values.get("interval", plan.interval), problems)
     if values.get("code") is not None and "code" not in problems:
         await _refuse_taken(context, problems, values["code"], plan.id)
-    existing = (await charges_of(context, [plan.id]))[plan.id]
-    prices = await prices_of(context, existing)
-    checked = await check_charges(
-        context,
-        data.charges or [],
-        {charge.id: charge for charge in existing},
-        prices,
-        in_use=in_use,
-        problems=problems,
-    )
+    known = await known_charges(context, plan)
+    items = [(item, known.charges.get(item.id) if item.id else None) for item in data.charges or []]
+    checked = await check_charges(context, items, known, in_use=in_use, problems=problems)
     problems.check()
     _assign(plan, values)
     plan.updated_at = context.now
@@ -108,10 +111,20 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
     if data.tax_codes is not None:
         await attach(context, PlanTax, {plan.id: data.tax_codes})
     if data.charges is not None:
-        await store_charges(context, plan, checked, existing, problems)
+        mentioned = {item.charge.id for item in checked if item.charge}
+        await delete_charges(context, [charge for charge in known.charges.values() if charge.id not in mentioned])
+        kept = {charge_id: charge for charge_id, charge in known.charges.items() if charge_id in mentioned}
+        await store_charges(context, plan, checked, replace(known, charges=kept), problems)  # PLN-3
+    await plan_changed(context, plan)
+    return plan
+
+
+async def plan_changed(context: Context, plan: Plan) -> None:
+    """Have everything that depends on a plan follow, and tell of it."""
+    plan.updated_at = context.now
+    await context.session.flush()
     await signals.announce(context, signals.PlansChanged((plan.id,)))
     await _tell(context, "plan.updated", plan)
-    return plan
 
 
 async def _tell(context: Context, webhook_type: str, plan: Plan) -> None:
@@ -124,7 +137,7 @@ async def _tell(context: Context, webhook_type: str, plan: Plan) -> None:
 def _check(values: Mapping[str, Any], interval: str | None, problems: Problems) -> None:
     problems.unsupported(values, UNSUPPORTED)
     if interval in SPLIT_INTERVALS:
-        problems.unsupported(values, dict.fromkeys(MONTHLY_FLAGS, False))
+        problems.unsupported(values, {"bill_fixed_charges_monthly": False})
     metadata = values.get("metadata") or {}
     if len(metadata) > METADATA_KEYS_MAX:
         problems.add("metadata", "too_many_keys")
@@ -188,23 +201,31 @@ async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObje
     plan_ids = [plan.id for plan in plans]
     charges = await charges_of(context, plan_ids)
     every: list[Charge] = [charge for plan_charges in charges.values() for charge in plan_charges]
-    prices = await prices_of(context, every)
+    shown = {charge.lago_id: charge for charge in await charge_objects(context, every)}
     plan_taxes = await tax_objects(context, PlanTax, plan_ids)
-    charge_taxes = await tax_objects(context, ChargeTax, [charge.id for charge in every])
+    return [plan_object(plan, [shown[charge.id] for charge in charges[plan.id]], plan_taxes[plan.id]) for plan in plans]
+
+
+async def charge_objects(context: Context, charges: Sequence[Charge]) -> list[ChargeObject]:
+    """Many charges with everything inside, in a fixed number of queries."""
+    if not charges:
+        return []
+    ids = [charge.id for charge in charges]
+    filters = await filters_of(context, ids)
+    rows = [row for charge_filters in filters.values() for row in charge_filters]
+    prices = await prices_of(context, [*charges, *rows])
+    taxes = await tax_objects(context, ChargeTax, ids)
     query = select(BillableMetric.id, BillableMetric.code).where(
-        BillableMetric.id.in_({charge.billable_metric_id for charge in every})
+        BillableMetric.id.in_({charge.billable_metric_id for charge in charges})
     )
     codes: dict[UUID, str] = {metric_id: code for metric_id, code in await context.session.execute(query)}
     return [
-        plan_object(
-            plan,
-            [
-                charge_object(
-                    charge, codes[charge.billable_metric_id], prices[charge.id].properties, charge_taxes[charge.id]
-                )
-                for charge in charges[plan.id]
-            ],
-            plan_taxes[plan.id],
+        charge_object(
+            charge,
+            codes[charge.billable_metric_id],
+            prices[charge.id].properties,
+            [filter_object(row, charge.code, prices[row.id].properties) for row in filters[charge.id]],
+            taxes[charge.id],
         )
-        for plan in plans
+        for charge in charges
     ]

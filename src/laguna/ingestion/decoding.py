@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, NoReturn, cast
 
 import msgspec
 
-from laguna.kernel.errors import Problems, invalid_json, missing_root, validation
+from laguna.kernel.errors import ApiError, Problems, invalid_json, missing_root, validation
 from laguna.kernel.inputs import DIGITS_AFTER, DIGITS_BEFORE, MAX_DEPTH, too_deep
 
 TEXT_MAX = 255  # of a code and of an external subscription id, which are indexed
@@ -43,6 +43,16 @@ class Event(msgspec.Struct, gc=False):
     timestamp: Any = None
     precise_total_amount_cents: Any = None
     properties: Any = None
+
+
+class InvalidEventsError(ApiError):
+    """422: some events of a batch are invalid. `wrong` tells which of their fields, by index."""
+
+    def __init__(self, events: Sequence[Event], wrong: Mapping[int, Mapping[str, list[str]]]) -> None:
+        error = validation({str(index): fields for index, fields in wrong.items()})
+        super().__init__(error.status, error.body)
+        self.events = events
+        self.wrong = wrong
 
 
 class _Single(msgspec.Struct, gc=False):
@@ -95,7 +105,7 @@ def decode_event(body: bytes) -> Event:
 
 
 def decode_batch(body: bytes, events_max: int) -> list[Event]:
-    """The events of `POST /events/batch`; 422 with the errors of all of them, by index (spec 1 §1.6)."""
+    """The events of `POST /events/batch`; InvalidEventsError with the errors of all of them, by index (spec 1 §1.6)."""
     try:
         events = _batch.decode(body).events
         exact = not _may_be_deep(body, events)
@@ -109,13 +119,13 @@ def decode_batch(body: bytes, events_max: int) -> list[Event]:
     if len(events) > events_max:
         raise validation({"events": ["too_many_events"]})
     plain = exact and _is_plain(body)
-    wrong: dict[str, dict[str, list[str]]] = {}
+    wrong: dict[int, dict[str, list[str]]] = {}
     for index, event in enumerate(events):
         problems = check(event, plain)
         if problems is not None:
-            wrong[str(index)] = problems.fields
+            wrong[index] = problems.fields
     if wrong:
-        raise validation(wrong)
+        raise InvalidEventsError(events, wrong)
     return events
 
 

@@ -19,6 +19,7 @@ from laguna.ingestion.identity import subscription_hash
 from laguna.kernel.db import Database, is_repeatable
 from laguna.kernel.errors import unauthorized
 from laguna.metrics.derivation import MetricValues
+from laguna.metrics.expressions import Node, parse
 
 KEYS_KEPT = 10_000
 CATALOGS_KEPT = 2_000
@@ -57,10 +58,11 @@ class Recent(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """An organization's living metrics by code, as of a version."""
+    """An organization's living metrics by code, as of a version, and the expressions of those that have one."""
 
     version: int
     metrics: Mapping[str, MetricValues]
+    expressions: Mapping[str, Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Keys:
 
 
 METRICS = """
-    SELECT organization_id, id, code, aggregation_type, field_name FROM billable_metrics
+    SELECT organization_id, id, code, aggregation_type, field_name, expression FROM billable_metrics
     WHERE organization_id = ANY(%s) AND deleted_at IS NULL
 """
 
@@ -114,9 +116,12 @@ METRICS = """
 def catalogs_of(versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]]) -> dict[UUID, Catalog]:
     """The catalogs of organizations from the rows of METRICS."""
     metrics: dict[UUID, dict[str, MetricValues]] = {organization_id: {} for organization_id in versions}
-    for organization_id, metric_id, code, aggregation_type, field_name in rows:
+    expressions: dict[UUID, dict[str, Node]] = {organization_id: {} for organization_id in versions}
+    for organization_id, metric_id, code, aggregation_type, field_name, expression in rows:
         metrics[organization_id][code] = MetricValues(metric_id, code, aggregation_type, field_name)
-    return {key: Catalog(version, metrics[key]) for key, version in versions.items()}
+        if expression is not None:
+            expressions[organization_id][code] = parse(expression)
+    return {key: Catalog(version, metrics[key], expressions[key]) for key, version in versions.items()}
 
 
 StreamName = tuple[UUID, str | None, str]

@@ -22,9 +22,9 @@ from psycopg.pq import TransactionStatus
 from laguna.ingestion.hints import METRICS, Catalog, catalogs_of
 from laguna.ingestion.rendering import COLUMNS
 from laguna.kernel.db import connect
+from laguna.models.event import LANE_SHIFT
 
 LANES = 32_768
-LANE_SHIFT = 48
 LOCK_CLASS = 0x6C61676E  # first half of the advisory lock; the second is the lane
 STATEMENT_SECONDS = 30  # nothing a writer waits for takes longer, unless something is stuck
 

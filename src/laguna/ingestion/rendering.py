@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
+from laguna.ingestion.computing import computed, failure_text
 from laguna.ingestion.decoding import Event
 from laguna.ingestion.hints import Catalog, Stream
 from laguna.kernel.money import decimal_text
 from laguna.kernel.outputs import instant_text
-from laguna.metrics.derivation import derive
+from laguna.metrics.derivation import MetricValues, derive
+from laguna.metrics.expressions import EvaluationError, Node
 
 COLUMNS = (
     "key, seq, ingested_at, stream_id, timestamp, value, value_text, precise_total_amount_cents, transaction_id,"
@@ -90,9 +92,12 @@ def _escaped(text: bytes) -> bytes:
 
 
 class Rendered:
-    """Events as objects and lines that lack only what their group gives them: arrival and time of receipt."""
+    """Events as objects and lines that lack only what their group gives them: arrival and time of receipt.
 
-    __slots__ = ("lines", "objects", "version")
+    With `failures`, by index, of expressions that have no value for an event, it is not to be stored.
+    """
+
+    __slots__ = ("_received", "failures", "lines", "objects", "version")
 
     def __init__(
         self,
@@ -104,16 +109,21 @@ class Rendered:
     ) -> None:
         """`now` stands in for absent timestamps; without it there must be none."""
         received = millisecond_text(unix_ms(now)) if now is not None else b""
-        metrics = catalog.metrics
+        metrics, expressions = catalog.metrics, catalog.expressions
         self.version = catalog.version
+        self._received = now
+        self.failures: dict[int, str] = {}
         self.lines: list[tuple[bytes, bytes]] = []
         self.objects: list[bytes] = []
         for event, key, stream in zip(events, keys, streams, strict=True):
             timestamp = millisecond_text(event.timestamp) if event.timestamp is not None else received
             value, value_text = _NULL, _NULL
+            sent = event.properties
             metric = metrics.get(event.code)
             if metric is not None:
-                number, text = derive(metric, event.properties)
+                if expressions and event.code in expressions:
+                    sent = self._computed(expressions[event.code], metric, event)
+                number, text = derive(metric, sent)
                 if number is not None:
                     value = format(number, "f").encode()
                 if text is not None:
@@ -122,7 +132,7 @@ class Rendered:
             if event.precise_total_amount_cents is not None:
                 amount = decimal_text(event.precise_total_amount_cents).encode()
                 amount_json = b'"%s"' % amount
-            properties = _encode(event.properties)
+            properties = _encode(sent)
             transaction_id: bytes = event.transaction_id.encode()
             transaction_json = _encode(event.transaction_id)
             key_bytes = key.encode()
@@ -141,6 +151,21 @@ class Rendered:
             line = _LINE % (stream.id, timestamp, value, value_text, amount, transaction_id, properties)
             self.lines.append((key_bytes, line))
             self.objects.append(object_)
+
+    def _computed(self, expression: Node, metric: MetricValues, event: Event) -> Mapping[str, Any]:
+        timestamp = event.timestamp
+        if timestamp is None:
+            assert self._received is not None
+            timestamp = unix_ms(self._received)
+        try:
+            return computed(expression, metric.field_name, event, timestamp)
+        except EvaluationError as error:
+            self.failures[len(self.lines)] = failure_text(error)  # its line comes next
+            return event.properties
+
+    def holds(self, version: int, received: datetime) -> bool:
+        """Whether it is what these events are under this version of the catalog, received at this instant."""
+        return self.version == version and self._received in (None, received)
 
     def numbered(self, first_seq: int, ingested_at: bytes) -> list[bytes]:
         """Whole lines, in the order of arrival from `first_seq` on; they sort by their keys."""

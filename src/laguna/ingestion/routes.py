@@ -11,7 +11,8 @@ from fastapi.routing import APIRoute
 
 from laguna.accounts.auth import hash_of, key_of
 from laguna.ingestion import reading
-from laguna.ingestion.decoding import Event, decode_batch, decode_event
+from laguna.ingestion.decoding import Event, InvalidEventsError, decode_batch, decode_event
+from laguna.ingestion.refusals import with_failures
 from laguna.ingestion.rendering import stored_json
 from laguna.ingestion.schemas import EventInput, EventReply, EventsReply
 from laguna.ingestion.writer import Writer
@@ -45,6 +46,8 @@ async def _store(request: Request, decode: Callable[[bytes], list[Event]], *, ba
     except ApiError as error:
         if remembered is not None and error.status not in (401, 503):
             await writer.keys.look_up(key_hash, clock.system_now())
+        if isinstance(error, InvalidEventsError):
+            raise await with_failures(request.app.state.database, organization_id, error) from None
         raise
 
 

@@ -81,11 +81,22 @@ class Submission:
         if None not in [event.timestamp for event in self.events]:
             self._rendered = Rendered(self.events, self.keys, self.streams, catalog, None)
 
-    def lines(self, catalog: Catalog, received: datetime, first_seq: int) -> list[bytes]:
-        """The lines to store, in the order of arrival, under the catalog that holds in the group's transaction."""
+    def render(self, catalog: Catalog, received: datetime) -> None:
+        """Render under the catalog that holds in the group's transaction, unless that was done ahead.
+
+        The request fails here when an expression of a metric has no value for one of its events.
+        """
         rendered = self._rendered
-        if rendered is None or rendered.version != catalog.version:
-            rendered = Rendered(self.events, self.keys, self.streams, catalog, received)
+        if rendered is None or not rendered.holds(catalog.version, received):
+            rendered = self._rendered = Rendered(self.events, self.keys, self.streams, catalog, received)
+        if rendered.failures:
+            by_index = {str(index): text for index, text in rendered.failures.items()}
+            self.fail(validation(by_index if self.batch else rendered.failures[0]))
+
+    def lines(self, received: datetime, first_seq: int) -> list[bytes]:
+        """The lines to store, in the order of arrival, of what was rendered."""
+        rendered = self._rendered
+        assert rendered is not None
         self._objects = finish_json(rendered.objects, received)
         return rendered.numbered(first_seq, millisecond_text(unix_ms(received)))
 

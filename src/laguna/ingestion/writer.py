@@ -2,8 +2,9 @@
 
 While a group is being stored the next one gathers, and while one is flushed to disk the next is stored. What a
 request can be refused for alone was refused before; what only the database knows is found here and refuses only the
-requests it is true of: a key that is no longer valid, an event that is stored already. Nothing is acknowledged before
-it is durable, and a group whose fate was lost with the connection is looked up before anything is repeated.
+requests it is true of: a key that is no longer valid, an event that a metric's expression has no value for, an event
+that is stored already. Nothing is acknowledged before it is durable, and a group whose fate was lost with the
+connection is looked up before anything is repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from laguna.ingestion.decoding import Event
 from laguna.ingestion.hints import CATALOGS_KEPT, Catalog, Keys, Recent, Streams
 from laguna.ingestion.lane import CommitUnknownError, Lane, OrganizationFacts
 from laguna.ingestion.submission import Submission
-from laguna.kernel import clock
+from laguna.kernel import clock, monitoring
 from laguna.kernel.db import Database
 from laguna.kernel.errors import internal, unauthorized, unavailable
 
@@ -76,6 +77,12 @@ class Writer:
         self._lane: Lane | None = None
         self._probes = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._moved_at = 0.0  # when a group was last durable, or the first request came to an idle writer
+
+    @property
+    def stuck_for_seconds(self) -> float:
+        """How long no group has become durable though events wait."""
+        return asyncio.get_running_loop().time() - self._moved_at if self._rows else 0.0
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_flushes())]
@@ -108,8 +115,11 @@ class Writer:
         """
         if self._stopping or self._rows >= QUEUE_ROWS_MAX or self._bytes >= QUEUE_BYTES_MAX:
             raise unavailable()
+        if not self._rows:
+            self._moved_at = asyncio.get_running_loop().time()
         self._rows += len(events)
         self._bytes += size
+        monitoring.event_queue.inc(len(events))
         try:
             streams = await self._streams.of(organization_id, events)
             deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
@@ -126,6 +136,7 @@ class Writer:
         finally:
             self._rows -= len(events)
             self._bytes -= size
+            monitoring.event_queue.dec(len(events))
             if self._stopping:
                 self._wanted.set()
 
@@ -170,9 +181,12 @@ class Writer:
             self._doubtful.extend(waiting)
             self._wanted.set()
             return
+        self._moved_at = asyncio.get_running_loop().time()
         for each in waiting:
             for submission in each.group:
                 submission.answer()
+            if each.key:
+                monitoring.events.inc(sum(len(submission.events) for submission in each.group))
 
     def _answer_flushed(self, unflushed: Unflushed) -> None:
         self._unflushed.append(unflushed)
@@ -250,22 +264,24 @@ class Writer:
 
     async def _attempt(self, lane: Lane, group: Sequence[Submission]) -> None:
         """One transaction for those of the group that can be stored; afterwards they are answered."""
+        began = asyncio.get_running_loop().time()
         present = clock.system_now()
         facts, valid = await lane.begin(
             {submission.organization_id for submission in group}, {submission.key_hash for submission in group}, present
         )
         group = [submission for submission in group if self._may_be_stored(submission, facts, valid)]
-        group = await self._without_duplicates(lane, group)
+        catalogs = await self._current_catalogs(lane, group, facts)
+        received = {key: clock.now(fact.test_clock) for key, fact in facts.items()}
+        for submission in group:
+            submission.render(catalogs[submission.organization_id], received[submission.organization_id])
+        group = await self._without_duplicates(lane, [submission for submission in group if submission.waits])
         if not group:
             await lane.rollback()
             return
-        catalogs = await self._current_catalogs(lane, group, facts)
-        received = {key: clock.now(fact.test_clock) for key, fact in facts.items()}
         first_seq = seq = lane.next_seq
         lines: list[bytes] = []
         for submission in group:
-            organization_id = submission.organization_id
-            lines += submission.lines(catalogs[organization_id], received[organization_id], seq)
+            lines += submission.lines(received[submission.organization_id], seq)
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)
@@ -276,6 +292,8 @@ class Writer:
             self._doubtful.append(committed)
             return
         self._answer_flushed(committed)
+        monitoring.event_group_events.observe(len(lines))
+        monitoring.event_group_seconds.observe(asyncio.get_running_loop().time() - began)
 
     def _may_be_stored(
         self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]

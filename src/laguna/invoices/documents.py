@@ -60,6 +60,7 @@ class LineDocument:
     subscription_id: UUID
     plan_id: UUID
     invoicing_reason: str
+    occasion: str
     due_at: datetime
     billed_at: datetime
     timezone: str

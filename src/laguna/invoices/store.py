@@ -133,6 +133,7 @@ def _line_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> Iterato
                 "organization_id": writing.organization_id,
                 "plan_id": line.plan_id,
                 "invoicing_reason": line.invoicing_reason,
+                "occasion": line.occasion,
                 "due_at": line.due_at,
                 "billed_at": line.billed_at,
                 "timezone": line.timezone,

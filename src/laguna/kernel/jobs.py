@@ -6,6 +6,7 @@ present when it runs; it is never scheduled for a business delay, which is a tim
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.retry import BaseRetryStrategy
 from sqlalchemy import text
 
+from laguna.kernel import monitoring
 from laguna.kernel.clock import system_now
 from laguna.kernel.context import Context, context_of
 from laguna.kernel.db import Database, connection_of
@@ -34,9 +36,11 @@ Work = Callable[..., Awaitable[None]]
 
 
 class _Retry(BaseRetryStrategy):
-    """Growing waits; none for a sandbox, whose clock waits for its jobs."""
+    """Growing waits; none for a sandbox, whose clock waits for its jobs, nor for a job that the worker's stop ended."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_at=system_now())
         log.error("job failed", job=job.task_name, arguments=job.task_kwargs, exc_info=exception)
         if job.attempts >= len(WAITS_SECONDS):
             return None
@@ -70,6 +74,38 @@ PENDING = text(
     SELECT count(*) FROM procrastinate_jobs
     WHERE status IN ('todo', 'doing') AND args ->> 'organization_id' = :organization_id
     """
+)
+
+
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_jobs",
+        meaning="Jobs by state; those that succeeded are gone.",
+        labels=("state",),
+        query=lambda: (
+            """
+            SELECT CASE status WHEN 'todo' THEN 'queued' WHEN 'doing' THEN 'running' ELSE 'failed' END, count(*)
+            FROM procrastinate_jobs WHERE status IN ('todo', 'doing', 'failed') GROUP BY status
+            """
+        ),
+        known=lambda: [("queued",), ("running",), ("failed",)],
+    )
+)
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_job_late_seconds",
+        meaning="How long the job has waited that could have begun first.",
+        labels=(),
+        query=lambda: (
+            """
+            SELECT extract(epoch FROM CAST(:now AS timestamptz) - min(coalesce(job.scheduled_at, deferred.at)))
+            FROM procrastinate_jobs AS job
+            JOIN procrastinate_events AS deferred ON deferred.job_id = job.id AND deferred.type = 'deferred'
+            WHERE job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= :now)
+            """
+        ),
+        known=lambda: [()],
+    )
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import decimal
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 PRECISION = 80  # significant digits of intermediate results: 30 before and 15 after the point, multiplied, with room
 ZERO = Decimal(0)
 
-_CONTEXT = decimal.Context(prec=PRECISION, rounding=ROUND_HALF_UP)
+_HALF_UP = decimal.Context(prec=PRECISION, rounding=ROUND_HALF_UP)
+_UP = decimal.Context(prec=PRECISION, rounding=ROUND_CEILING)
+_DOWN = decimal.Context(prec=PRECISION, rounding=ROUND_FLOOR)
 decimal.DefaultContext.prec = PRECISION  # contexts of threads and tasks that are made later copy it
 decimal.setcontext(decimal.Context(prec=PRECISION))
 
@@ -20,16 +22,25 @@ _EXPONENTS = {
 }
 
 
+def _rounded(value: Decimal, places: int, context: decimal.Context) -> Decimal:
+    if places >= 0:
+        return value.quantize(Decimal(1).scaleb(-places), context=context)
+    return value.scaleb(places, context=context).quantize(Decimal(1), context=context).scaleb(-places)
+
+
 def round_half_up(value: Decimal, places: int = 0) -> Decimal:
     """`value` rounded to `places` decimals, ties away from zero: 2.5 -> 3, -2.5 -> -3. Negative places: tens."""
-    if places >= 0:
-        return value.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
-    return value.scaleb(places, context=_CONTEXT).quantize(Decimal(1), context=_CONTEXT).scaleb(-places)
+    return _rounded(value, places, _HALF_UP)
 
 
-def round_up(value: Decimal, places: int) -> Decimal:
-    """`value` rounded to `places` decimals, up: 9.645161 -> 9.64517, -1.5 -> -1."""
-    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_CEILING, context=_CONTEXT)
+def round_up(value: Decimal, places: int = 0) -> Decimal:
+    """`value` rounded towards +infinity: 123.451 -> 123.46 to 2 places, 200 to -2."""
+    return _rounded(value, places, _UP)
+
+
+def round_down(value: Decimal, places: int = 0) -> Decimal:
+    """`value` rounded towards -infinity: 123.459 -> 123.45 to 2 places, 100 to -2."""
+    return _rounded(value, places, _DOWN)
 
 
 def round_cents(value: Decimal) -> int:

@@ -2,12 +2,13 @@
 
 A timer is a query for rows with a due instant and a function that does what is due. The live ticker and a test
 clock's move call the same `run_due`: earliest instant first, at equal instants lowest rank first (spec 2 CLK-40 to
-42), each page of items in one transaction. A page that fails is retried by halves down to the one item that is to
-blame, which is kept with its error and left out of the ordering until its next try.
+42), each page of items in one transaction. A page that fails is retried by halves, groups of items together as long as
+possible, down to the one item that is to blame, which is kept with its error and left out until its next try.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ import structlog
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from laguna.kernel import monitoring
 from laguna.kernel.clock import system_now
 from laguna.kernel.context import Context, context_of
 from laguna.kernel.db import Database, is_repeatable, is_unreachable
@@ -29,6 +31,7 @@ SANDBOX_WAITS_SECONDS = (0, 0, 3600)
 ERROR_MAX = 4000
 
 Run = Callable[[Context, datetime, Sequence[UUID]], Awaitable[None]]
+Group = Sequence[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Timer:
 
     `run(context, due_at, item_ids)` does it; it locks what it reads and checks that it is still due, since another
     worker, or a request, may have been there first.
+
+    `group` names a column of `due`: items with the same value are done in one page, whatever its size.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Timer:
     due: str
     run: Run
     page_size: int = 500
+    group: str = "item_id"
 
 
 _timers: dict[str, Timer] = {}
@@ -64,17 +70,22 @@ class Due:
     timer: Timer
 
 
-def _everything_due() -> str:
-    """All registered timers' waiting items, without those in quarantine."""
-    parts = [
-        f"SELECT '{timer.name}' AS timer, {timer.rank} AS rank, due.* FROM ({timer.due}) AS due"
+def everything_waiting() -> str:
+    """SQL of what all registered timers wait for, due or not: timer, rank, organization_id, due_at, item_id."""
+    return " UNION ALL ".join(
+        f"SELECT '{timer.name}' AS timer, {timer.rank} AS rank, organization_id, due_at, item_id"
+        f" FROM ({timer.due}) AS due"
         for timer in _timers.values()
-    ]
+    )
+
+
+def _everything_due(real_now: str = ":real_now") -> str:
+    """All registered timers' waiting items, without those in quarantine."""
     return f"""
-        SELECT every.* FROM ({" UNION ALL ".join(parts)}) AS every
+        SELECT every.* FROM ({everything_waiting()}) AS every
         WHERE NOT EXISTS (
             SELECT FROM timer_failures AS failure
-            WHERE failure.timer = every.timer AND failure.item_id = every.item_id AND failure.retry_at > :real_now)
+            WHERE failure.timer = every.timer AND failure.item_id = every.item_id AND failure.retry_at > {real_now})
     """
 
 
@@ -131,15 +142,16 @@ async def count_due(session: AsyncSession, organization_id: UUID, until: datetim
     return (await session.execute(query, parameters)).scalar_one()
 
 
-async def _items(session: AsyncSession, due: Due) -> list[UUID]:
+async def _groups(session: AsyncSession, due: Due) -> list[Group]:
+    """A page of what is due, by groups."""
     query = text(
         f"""
-        SELECT waiting.item_id FROM ({due.timer.due}) AS waiting
+        SELECT waiting.{due.timer.group} AS group_id, waiting.item_id FROM ({due.timer.due}) AS waiting
         WHERE waiting.organization_id = :organization_id AND waiting.due_at = :due_at
           AND NOT EXISTS (
             SELECT FROM timer_failures AS failure
             WHERE failure.timer = :timer AND failure.item_id = waiting.item_id AND failure.retry_at > :real_now)
-        ORDER BY waiting.item_id LIMIT :page_size
+        ORDER BY group_id FETCH FIRST :page_size ROWS WITH TIES
         """
     )
     parameters = {
@@ -149,34 +161,75 @@ async def _items(session: AsyncSession, due: Due) -> list[UUID]:
         "real_now": system_now(),
         "page_size": due.timer.page_size,
     }
-    return list((await session.execute(query, parameters)).scalars())
+    groups: dict[UUID, list[UUID]] = {}
+    for group_id, item_id in await session.execute(query, parameters):
+        groups.setdefault(group_id, []).append(item_id)
+    return [sorted(group) for group in groups.values()]
+
+
+def _lateness() -> str:
+    return f"""
+        SELECT waiting.timer, extract(epoch FROM CAST(:now AS timestamptz) - min(waiting.due_at))
+        FROM ({_everything_due(":now")}) AS waiting
+        WHERE waiting.due_at <= :now AND EXISTS (
+            SELECT FROM organizations AS o WHERE o.id = waiting.organization_id AND o.test_clock IS NULL)
+        GROUP BY waiting.timer
+    """
+
+
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_timer_late_seconds",
+        meaning="How late the earliest thing is that is due in a live organization, those in quarantine left out.",
+        labels=("timer",),
+        query=_lateness,
+        known=lambda: [(name,) for name in _timers],
+    )
+)
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_timer_quarantined",
+        meaning="What timers failed to do and have not done since; `clock` is live or test.",
+        labels=("timer", "clock"),
+        query=lambda: (
+            """
+            SELECT failure.timer, CASE WHEN o.test_clock IS NULL THEN 'live' ELSE 'test' END AS clock, count(*)
+            FROM timer_failures AS failure JOIN organizations AS o ON o.id = failure.organization_id
+            GROUP BY failure.timer, clock
+        """
+        ),
+        known=lambda: [(name, clock) for name in _timers for clock in ("live", "test")],
+    )
+)
 
 
 async def run_page(database: Database, due: Due) -> None:
     """Do one page of what is due, by halves where it fails."""
     async with database.session() as session:
-        items = await _items(session, due)
-    if items:
-        await _attempt(database, due, items)
+        groups = await _groups(session, due)
+    if groups:
+        await _attempt(database, due, groups)
 
 
-async def _attempt(database: Database, due: Due, items: Sequence[UUID], tries: int = 3) -> None:
+async def _attempt(database: Database, due: Due, groups: Sequence[Group], tries: int = 3) -> None:
+    items = [item for group in groups for item in group]
     try:
         async with database.session() as session:
             await due.timer.run(await context_of(session, due.organization_id), due.due_at, items)
             await session.execute(
                 text("DELETE FROM timer_failures WHERE timer = :timer AND item_id = ANY(:items)"),
-                {"timer": due.timer.name, "items": list(items)},
+                {"timer": due.timer.name, "items": items},
             )
     except Exception as error:
         if is_unreachable(error):
             raise
         if is_repeatable(error) and tries > 1:
-            await _attempt(database, due, items, tries - 1)
+            await _attempt(database, due, groups, tries - 1)
         elif len(items) > 1:
-            middle = len(items) // 2
-            await _attempt(database, due, items[:middle])
-            await _attempt(database, due, items[middle:])
+            parts = groups if len(groups) > 1 else [[item] for item in items]
+            middle = len(parts) // 2
+            await _attempt(database, due, parts[:middle])
+            await _attempt(database, due, parts[middle:])
         else:
             await _quarantine(database, due, items[0], error)
 
@@ -222,23 +275,25 @@ async def run_due(database: Database, organization_id: UUID, until: datetime) ->
         await run_page(database, due)
 
 
-async def run_live(database: Database) -> None:
-    """One tick of the live clock: everything due by now, of all live organizations."""
-    while True:
-        async with database.session() as session:
-            found = await due_live(session, system_now())
-        if not found:
-            return
-        for due in found:
-            await run_page(database, due)
+async def run_live(database: Database, stop: asyncio.Event | None = None) -> None:
+    """One tick of the live clock: everything due by now, of all live organizations. No new page once `stop` is set."""
+    await _run_found(database, lambda session: due_live(session, system_now()), stop)
 
 
-async def run_sandboxes(database: Database) -> None:
+async def run_sandboxes(database: Database, stop: asyncio.Event | None = None) -> None:
     """What became due in sandboxes without a move of their clocks, by a change of a time zone for example."""
+    await _run_found(database, due_in_sandboxes, stop)
+
+
+async def _run_found(
+    database: Database, find: Callable[[AsyncSession], Awaitable[list[Due]]], stop: asyncio.Event | None
+) -> None:
     while True:
         async with database.session() as session:
-            found = await due_in_sandboxes(session)
+            found = await find(session)
         if not found:
             return
         for due in found:
+            if stop is not None and stop.is_set():
+                return
             await run_page(database, due)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from laguna.kernel.errors import Problems
 from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
-from laguna.kernel.inputs import read
+from laguna.kernel.inputs import parse, read, read_object
 from laguna.kernel.outputs import reply, reply_page
 from laguna.kernel.queries import newest_first, paginate
 from laguna.kernel.rows import find, living
 from laguna.metrics import service
-from laguna.metrics.schemas import MetricInput, MetricReply
+from laguna.metrics.evaluation import evaluated
+from laguna.metrics.schemas import EvaluationInput, EvaluationReply, ExpressionResult, MetricInput, MetricReply
 from laguna.models import BillableMetric
 
 router = api_router("billable metrics")
@@ -24,6 +26,18 @@ async def _answer(context: Scoped, metric: BillableMetric) -> Response:
 async def create_metric(request: Request, context: Scoped) -> Response:
     data, problems = await read(request, "billable_metric", MetricInput)
     return await _answer(context, await service.create_metric(context, data, problems))
+
+
+@router.post(
+    "/billable_metrics/evaluate_expression",
+    response_model=EvaluationReply,
+    openapi_extra=body_of(None, EvaluationInput),
+)
+async def evaluate_expression(request: Request, context: Scoped) -> Response:
+    """Try out what an event would be stored with; nothing is stored."""
+    problems = Problems()
+    data = parse(EvaluationInput, await read_object(request), problems)
+    return reply("expression_result", ExpressionResult(value=evaluated(context, data, problems)))
 
 
 @router.get("/billable_metrics")

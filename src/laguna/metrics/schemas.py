@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from laguna.kernel.inputs import Boolean, Input, ShortText, Text, Texts, integer, one_of
+from laguna.kernel.inputs import Boolean, FreeObject, Input, ShortText, Text, Texts, decimal, integer, one_of
 from laguna.kernel.outputs import Instant, Output
 from laguna.models import BillableMetric, BillableMetricFilter
 
@@ -19,7 +20,6 @@ AGGREGATION_TYPES = (
     "latest_agg",
     "custom_agg",
 )
-BILLED_AGGREGATION_TYPES = frozenset({"count_agg", "sum_agg", "max_agg", "unique_count_agg"})
 RECURRING_TYPES = frozenset({"sum_agg", "unique_count_agg", "weighted_sum_agg", "custom_agg"})
 WITHOUT_FIELD = frozenset({"count_agg", "custom_agg"})
 PRECISION_MAX = 30
@@ -42,6 +42,25 @@ class MetricInput(Input):
     rounding_precision: Annotated[int | None, integer(-PRECISION_MAX, PRECISION_MAX)] = None
     expression: Text = None
     filters: list[MetricFilterInput] | None = None
+
+
+class EvaluatedEventInput(Input):
+    code: Text = None
+    timestamp: Annotated[Decimal | None, decimal()] = None
+    properties: FreeObject = None
+
+
+class EvaluationInput(Input):
+    expression: Text = None
+    event: EvaluatedEventInput | None = None
+
+
+class ExpressionResult(Output):
+    value: str
+
+
+class EvaluationReply(Output):
+    expression_result: ExpressionResult
 
 
 class MetricFilterObject(Output):

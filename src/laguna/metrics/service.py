@@ -10,10 +10,10 @@ from sqlalchemy import delete, exists, select, update
 
 from laguna.kernel import jobs, signals
 from laguna.kernel.context import Context
-from laguna.kernel.errors import Problems, is_blank
+from laguna.kernel.errors import Problems, forbidden, is_blank
 from laguna.kernel.rows import refuse_taken
+from laguna.metrics.evaluation import expression_of
 from laguna.metrics.schemas import (
-    BILLED_AGGREGATION_TYPES,
     RECURRING_TYPES,
     WITHOUT_FIELD,
     MetricFilterInput,
@@ -21,6 +21,7 @@ from laguna.metrics.schemas import (
     MetricObject,
     metric_object,
 )
+from laguna.metrics.trimming import trim_charge_filters
 from laguna.models import BillableMetric, BillableMetricFilter, Charge, EventStream, Organization, Plan
 from laguna.webhooks.outbox import emit
 
@@ -38,11 +39,13 @@ FIELDS = (
 )
 ALWAYS_EDITABLE = ("name", "description")  # once a plan uses the metric (spec 1 §2.8)
 MANDATORY = ("name", "code", "aggregation_type")
-DERIVING = frozenset({"code", "aggregation_type", "field_name", "expression"})  # what an event's value depends on
+DERIVING = frozenset({"code", "aggregation_type", "field_name"})  # what a stored event's value depends on
 
 
 async def create_metric(context: Context, data: MetricInput, problems: Problems) -> BillableMetric:
+    """A new metric. custom_agg, whose scripts no API can set, is not for sale (spec 1 §2.3): 403."""
     values = data.given()
+    _refuse_scripts(values)
     problems.mandatory(values, MANDATORY)
     _check(values, problems)
     _check_filters(data.filters or [], problems)
@@ -68,6 +71,7 @@ async def update_metric(
     values = data.given()
     if await _is_attached(context, metric):
         values = {field: values[field] for field in ALWAYS_EDITABLE if field in values}
+    _refuse_scripts(values)
     problems.mandatory(values, [field for field in MANDATORY if field in values])
     current = {field: getattr(metric, field) for field in FIELDS}
     _check({**current, **values}, problems)
@@ -85,17 +89,19 @@ async def update_metric(
     return metric
 
 
+def _refuse_scripts(values: dict[str, Any]) -> None:
+    if values.get("aggregation_type") == "custom_agg":
+        raise forbidden("feature_unavailable")
+
+
 def _check(values: dict[str, Any], problems: Problems) -> None:
     kind = values.get("aggregation_type")
     if kind is not None and kind not in WITHOUT_FIELD and is_blank(values.get("field_name")):
         problems.mandatory({}, ("field_name",))
     if values.get("recurring") and kind is not None and kind not in RECURRING_TYPES:
         problems.add("recurring", "not_compatible_with_aggregation_type")
-    elif values.get("recurring"):
-        problems.add("recurring", "unsupported_value")
-    if kind is not None and kind not in BILLED_AGGREGATION_TYPES:
-        problems.add("aggregation_type", "unsupported_value")
-    problems.unsupported(values, {"expression": None, "weighted_interval": None})
+    if not is_blank(values.get("expression")):
+        expression_of(values["expression"], problems)
 
 
 def _check_filters(filters: Sequence[MetricFilterInput], problems: Problems) -> None:
@@ -114,8 +120,12 @@ def _assign(metric: BillableMetric, values: dict[str, Any]) -> None:
         if field in values:
             setattr(metric, field, values[field])
     metric.recurring = bool(metric.recurring)
+    if is_blank(metric.expression):
+        metric.expression = None
     if metric.aggregation_type == "count_agg":
         metric.field_name = None
+    if metric.aggregation_type == "weighted_sum_agg":
+        metric.weighted_interval = "seconds"
 
 
 async def _is_attached(context: Context, metric: BillableMetric) -> bool:
@@ -132,6 +142,7 @@ async def _replace_filters(context: Context, metric: BillableMetric, filters: Se
     await context.session.execute(
         delete(BillableMetricFilter).where(BillableMetricFilter.billable_metric_id == metric.id)
     )
+    declared: dict[str, list[str]] = {}
     for item in filters:
         values = [value for value in dict.fromkeys(item.values or []) if not is_blank(value)]
         context.session.add(
@@ -142,12 +153,15 @@ async def _replace_filters(context: Context, metric: BillableMetric, filters: Se
                 values=values,
             )
         )
+        declared[item.key or ""] = values
     await context.session.flush()
+    await trim_charge_filters(context, metric.id, declared)
 
 
 async def delete_metric(context: Context, metric: BillableMetric) -> None:
     """Soft, with all charges that use it, on every plan; past fees keep pointing at it (spec 1 §2.8)."""
     metric.deleted_at = context.now
+    await trim_charge_filters(context, metric.id, {})
     await context.session.execute(
         update(Charge)
         .where(Charge.billable_metric_id == metric.id, Charge.deleted_at.is_(None))

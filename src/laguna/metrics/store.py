@@ -5,10 +5,9 @@ A shape is what the text of a statement depends on, `aggregations.Shape`: few, h
 
 from __future__ import annotations
 
-import decimal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -17,17 +16,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.kernel.db import connection_of
-from laguna.kernel.money import PRECISION, ZERO, round_half_up
+from laguna.kernel.money import ZERO, round_down, round_half_up, round_up
 from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row, Shape
 from laguna.metrics.derivation import MetricValues
 from laguna.metrics.window import Window
 from laguna.models import BillableMetric
+from laguna.models.event import LANE_SHIFT
 
 __all__ = [
     "Aggregate",
     "Detail",
     "MetricValues",
     "UsageQuery",
+    "aggregation_sql",
     "combinations",
     "known_as_of",
     "metric_values",
@@ -92,32 +93,43 @@ def _statement(shape: Shape) -> bytes:
             ON stream.organization_id = %(organization_id)s
             AND stream.external_subscription_id = asked.external_subscription_id
             AND stream.code = asked.code
+        CROSS JOIN (SELECT %(limits)s::bigint[] AS limits) AS known
         CROSS JOIN LATERAL ({AGGREGATIONS[shape.aggregation_type].sql(shape)}) AS found
     """.encode()
 
 
 async def combinations(
-    session: AsyncSession, organization_id: UUID, queries: Sequence[UsageQuery]
+    session: AsyncSession, organization_id: UUID, queries: Sequence[UsageQuery], arrivals: Mapping[str, int]
 ) -> list[dict[Combination, list[Row]]]:
     """For each query, in the order given, what its aggregation makes of the events of each combination.
 
     A combination has a value or None for each of the query's keys; without keys all events are one, (). There are only
-    those that events have. Thousands of queries are one call.
+    those that events have. Thousands of queries are one call. Events count up to the arrivals given (`known_as_of`):
+    the figures are of exactly those, whatever comes meanwhile.
     """
     shapes: dict[Shape, dict[UsageQuery, int]] = {}
     for query in queries:
         asked = shapes.setdefault(query.shape, {})
         asked.setdefault(query, len(asked))
     found: dict[UsageQuery, dict[Combination, list[Row]]] = {}
+    limits = _limits(arrivals)
     for shape, asked in shapes.items():
         by_number = list(asked)
-        for number, combination, *row in await _run(session, organization_id, shape, by_number):
+        for number, combination, *row in await _run(session, organization_id, shape, by_number, limits):
             found.setdefault(by_number[number], {}).setdefault(tuple(combination), []).append(row)
     return [found.get(query, {}) for query in queries]
 
 
+def _limits(arrivals: Mapping[str, int]) -> list[int]:
+    """The last arrival of each lane as a whole `seq`, by the number of the lane; -1 where none counts."""
+    limits = [-1] * (max(map(int, arrivals), default=-1) + 1)
+    for lane, last in arrivals.items():
+        limits[int(lane)] = int(lane) << LANE_SHIFT | last
+    return limits
+
+
 async def _run(
-    session: AsyncSession, organization_id: UUID, shape: Shape, asked: Sequence[UsageQuery]
+    session: AsyncSession, organization_id: UUID, shape: Shape, asked: Sequence[UsageQuery], limits: list[int]
 ) -> list[tuple[Any, ...]]:
     parameters: dict[str, Any] = {
         "organization_id": organization_id,
@@ -128,6 +140,7 @@ async def _run(
         "from": [query.window.start for query in asked],
         "to": [query.window.until for query in asked],
         "closes": [query.window.closes_at for query in asked],
+        "limits": limits,
     }
     for position in range(shape.keys):
         parameters[f"key_{position}"] = [query.keys[position] for query in asked]
@@ -137,29 +150,38 @@ async def _run(
         return await cursor.fetchall()
 
 
+def aggregation_sql(aggregation_type: str) -> str | None:
+    """A subquery of combination, units and events_count from the properties of a period's events, taken as one; None
+    for an aggregation whose units it doesn't give.
+
+    It refers to `stream.id`, `asked.field_name`, `asked.from_at`, `asked.to_at` and `known.limits`, and has no row
+    without events.
+    """
+    if aggregation_type not in ("count_agg", "sum_agg", "max_agg", "unique_count_agg"):
+        return None
+    shape = Shape(aggregation_type, derived=False, recurring=False, detail=Detail.TOTALS, keys=0)
+    condensed = AGGREGATIONS[aggregation_type].sql(shape)
+    if aggregation_type in ("sum_agg", "max_agg"):
+        return f"SELECT * FROM ({condensed}) AS condensed (combination, units, events_count)"
+    return f"SELECT combination, units, units AS events_count FROM ({condensed}) AS condensed (combination, units)"
+
+
 async def known_as_of(session: AsyncSession) -> dict[str, int]:
-    """How far each lane of arrivals is committed, lane -> n: the evidence of what was counted.
+    """How far each lane of arrivals is committed, lane -> n: the evidence of what is counted.
 
     Read it in the transaction of the aggregation and before it. A lane's arrivals are committed in their order, so
-    every event with an n up to the one given is visible to the statements that follow: the figures hold at least
-    those. In a REPEATABLE READ transaction they hold exactly those; in READ COMMITTED a group of events committed
-    between the two statements is counted although its arrivals lie beyond.
+    every event with an n up to the one given is visible to the statements that follow.
     """
     rows = await session.execute(text("SELECT lane, last FROM writer_lanes ORDER BY lane"))
     return {str(lane): last for lane, last in rows}
 
 
-_ROUNDING = {"ceil": ROUND_CEILING, "floor": ROUND_FLOOR}
+_ROUNDING = {"round": round_half_up, "ceil": round_up, "floor": round_down}
 
 
 def rounded(metric: MetricValues, units: Decimal) -> Decimal:
     """The units that are priced (spec 1 §2.5). A negative precision rounds to tens: ceil(123.456, -2) -> 200."""
-    function, places = metric.rounding_function, metric.rounding_precision or 0
-    if function is None:
+    if metric.rounding_function is None:
         return units
-    if function == "round":
-        result = round_half_up(units, places)
-    else:
-        context = decimal.Context(prec=PRECISION, rounding=_ROUNDING[function])
-        result = units.scaleb(places, context).quantize(Decimal(1), context=context).scaleb(-places, context)
+    result = _ROUNDING[metric.rounding_function](units, metric.rounding_precision or 0)
     return Decimal(format(result, "f")) or ZERO  # never -0

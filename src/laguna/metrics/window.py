@@ -54,8 +54,9 @@ class Window:
         return instant.astimezone(self.timezone).date()
 
     def days_left(self, instant: datetime) -> int:
-        """Days from that of `instant` to the last, both included."""
-        return max((self.last_day - self.day(instant)).days + 1, 0)
+        """Days from that of `instant` to that of the end, both included: what comes in a period counts on its last day,
+        too, where that is the day of an upgrade (spec 1 §5.1)."""
+        return max((self.day(self.end) - self.day(instant)).days + 1, 0)
 
 
 def exact_seconds(span: timedelta) -> Decimal:

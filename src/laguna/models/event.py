@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from laguna.models.base import Base
 
+LANE_SHIFT = 48  # an arrival is lane << 48 | n
+
 
 class EventStream(Base):
     """The events of one code on one external subscription id; interned once, cached by the writers."""
@@ -29,7 +31,7 @@ class EventStream(Base):
 
 
 class Event(Base):
-    """`seq` is the arrival: lane << 48 | n, in the order of commits. `key` is 9 bytes of a hash of organization and
+    """`seq` is the arrival, in the order of commits. `key` is 9 bytes of a hash of organization and
     transaction id and 7 of one of the subscription (random without one): unique, and the API's id.
     `value` and `value_text` are derived from `properties` by the metric, and may be derived again."""
 

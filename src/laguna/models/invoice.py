@@ -117,6 +117,7 @@ class InvoiceLine(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     plan_id: Mapped[UUID] = mapped_column(ForeignKey("plans.id"))
     invoicing_reason: Mapped[str]
+    occasion: Mapped[str]  # the reason, with what takes over told apart
     due_at: Mapped[datetime]
     billed_at: Mapped[datetime]
     timezone: Mapped[str]

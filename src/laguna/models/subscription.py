@@ -11,10 +11,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 from laguna.models.base import Resource
 
 LIVING = text("status = 'active'")
+IN_TRIAL = "status = 'active' AND trial_ends_at IS NOT NULL AND trial_ended_at IS NULL"
+WAITING = {
+    "terminates_at": "terminates_at IS NOT NULL",
+    "next_alert_at": "next_alert_at IS NOT NULL",
+    "trial_ends_at": IN_TRIAL,
+}
 
 
 class Subscription(Resource):
-    """`activates_at` and `next_billing_at` are the instants its timers wait for; null when nothing is due any more."""
+    """`activates_at`, `next_billing_at`, `terminates_at`, `next_alert_at`, and `trial_ends_at` as long as
+    `trial_ended_at` is null, are the instants its timers wait for. One that is pending and has a predecessor waits for
+    the end of that one's period."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (
@@ -50,7 +58,16 @@ class Subscription(Resource):
             "next_billing_at",
             postgresql_where=text("next_billing_at IS NOT NULL"),
         ),
+        *(
+            Index(f"subscriptions_{column}_idx", column, "organization_id", postgresql_where=text(condition))
+            for column, condition in WAITING.items()
+        ),
         Index("subscriptions_organization_subscription_at_idx", "organization_id", "subscription_at"),
+        Index(
+            "subscriptions_previous_subscription_id_idx",
+            "previous_subscription_id",
+            postgresql_where=text("previous_subscription_id IS NOT NULL"),
+        ),
     )
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"), index=True)
@@ -74,5 +91,8 @@ class Subscription(Resource):
     progressive_billing_disabled: Mapped[bool] = mapped_column(default=False)
     consolidate_invoice: Mapped[bool] = mapped_column(default=True)
     purchase_order_number: Mapped[str | None]
+    trial_ends_at: Mapped[datetime | None]  # of a trial that it has, also once that is over
     activates_at: Mapped[datetime | None]
     next_billing_at: Mapped[datetime | None]
+    terminates_at: Mapped[datetime | None]  # the first instant of the local day of `ending_at`
+    next_alert_at: Mapped[datetime | None]  # when the coming end is told of

@@ -8,6 +8,7 @@ from typing import Any
 from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing.price import Price, Usage, per_unit
 from laguna.pricing.properties import Bound, Cleaning
+from laguna.pricing.prorated import graduated_amount, pays_nothing, place
 from laguna.pricing.tiers import clean_ranges, default_ranges, read_tiers
 
 RANGES = "graduated_ranges"
@@ -21,6 +22,9 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     is billed twice (spec 1 W5). No units still cost the first tier's flat amount (W4), and a tier that is filled
     exactly does not open the next one.
     """
+    if usage.steps is not None:
+        amount = graduated_amount(usage.steps, read_tiers(properties[RANGES]))
+        return Price(amount, per_unit(amount, usage.held))
     amount = ZERO
     details: list[dict[str, Any]] = []
     below: Bound = 0
@@ -46,6 +50,19 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
             break
         below = tier.to_value
     return Price(amount, per_unit(amount, usage.units), {RANGES: details})
+
+
+def evidence(usage: Usage, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Of units that are paid by the day, how much of them was paid in each tier, and the most that were held; or that
+    only the first flat amount, or nothing, is due."""
+    if usage.steps is None:
+        return {}
+    if pays_nothing(usage.steps):
+        return {"outcome": "nothing" if sum(step.full for step in usage.steps) < 0 else "first_flat"}
+    placed = place(usage.steps, read_tiers(properties[RANGES]))
+    if placed.held < 0:
+        return {"outcome": "nothing"}
+    return {"outcome": "placed", "paid": [str(paid) for paid in placed.paid], "most": str(placed.most)}
 
 
 def _follows(end: Bound, start: Bound) -> bool:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from laguna.kernel.money import ZERO, exponent, round_half_up, subunits
-from laguna.pricing import graduated, package, standard, volume
+from laguna.pricing import dynamic, graduated, graduated_percentage, package, percentage, standard, volume
 from laguna.pricing.price import Price, Reads, Usage
 
 STORED_PLACES = 15  # decimals of precise amounts (spec 1 §0.1)
@@ -31,21 +31,43 @@ KNOWN_CHARGE_MODELS = (
 @dataclass(frozen=True, slots=True)
 class ChargeModel:
     """`price` takes properties that `clean` let through without a code, or the default ones; `reads` says of such
-    properties what their price needs of usage."""
+    properties what their price needs of usage. `evidence` is what the formula needs beyond totals, as JSON."""
 
     name: str
     price: Callable[[Usage, Mapping[str, Any]], Price]
     clean: Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]]
     default_properties: Callable[[], dict[str, Any]]
     reads: Callable[[Mapping[str, Any]], Reads] = lambda properties: Reads.UNITS
+    evidence: Callable[[Usage, Mapping[str, Any]], dict[str, Any]] = lambda usage, properties: {}
 
 
 CHARGE_MODELS: Mapping[str, ChargeModel] = {
     model.name: model
     for model in (
         ChargeModel("standard", standard.price, standard.clean, standard.default_properties),
-        ChargeModel("graduated", graduated.price, graduated.clean, graduated.default_properties),
+        ChargeModel(
+            "graduated",
+            graduated.price,
+            graduated.clean,
+            graduated.default_properties,
+            evidence=graduated.evidence,
+        ),
         ChargeModel("package", package.price, package.clean, package.default_properties),
+        ChargeModel(
+            "percentage",
+            percentage.price,
+            percentage.clean,
+            percentage.default_properties,
+            percentage.reads,
+            percentage.evidence,
+        ),
+        ChargeModel(
+            "graduated_percentage",
+            graduated_percentage.price,
+            graduated_percentage.clean,
+            graduated_percentage.default_properties,
+        ),
+        ChargeModel("dynamic", dynamic.price, dynamic.clean, dynamic.default_properties, dynamic.reads),
         ChargeModel("volume", volume.price, volume.clean, volume.default_properties),
     )
 }

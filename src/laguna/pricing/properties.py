@@ -96,6 +96,16 @@ class Cleaning:
         else:
             self.codes.append(code)
 
+    def optional_price(self, key: str, code: str) -> None:
+        """A decimal that may be left out."""
+        if self.given.get(key) not in (None, ""):
+            self.price(key, code)
+
+    def optional_integer(self, key: str, lowest: int, code: str) -> None:
+        """A whole number that may be left out."""
+        if self.given.get(key) not in (None, ""):
+            self.integer(key, lowest, code)
+
     def result(self) -> tuple[dict[str, Any], list[str]]:
         """What was kept, with the grouping keys that every model takes, and each code once, in order."""
         self._pricing_groups()

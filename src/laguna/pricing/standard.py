@@ -13,7 +13,7 @@ from laguna.pricing.properties import Cleaning
 def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     """units x `amount`: 10 units at "5.12345" cost 51.2345."""
     amount = usage.units * Decimal(properties["amount"])
-    return Price(amount, per_unit(amount, usage.units))
+    return Price(amount, per_unit(amount, usage.held))
 
 
 def default_properties() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from laguna.pricing.properties import Bound, Cleaning, read_decimal_text, read_number
 
 TIERS_MAX = 1_000
-AMOUNTS = ("per_unit_amount", "flat_amount")
+AMOUNTS: Mapping[str, str] = {"per_unit_amount": "invalid_amount", "flat_amount": "invalid_amount"}  # with their codes
 
 Follows = Callable[
     [Bound, Bound], bool
@@ -49,8 +49,8 @@ def default_ranges() -> list[dict[str, Any]]:
     return [{"from_value": 0, "to_value": None, "per_unit_amount": "0", "flat_amount": "0"}]
 
 
-def clean_ranges(cleaning: Cleaning, key: str, follows: Follows) -> None:
-    """Take the tiers under `key`: all of them or, with a code, none."""
+def clean_ranges(cleaning: Cleaning, key: str, follows: Follows, amounts: Mapping[str, str] = AMOUNTS) -> None:
+    """Take the tiers under `key`: all of them or, with a code, none. `amounts` are what each costs, with the codes."""
     given: Any = cleaning.given.get(key)
     if not isinstance(given, list) or not given:  # another shape counts as absent (spec 0 §3)
         cleaning.codes.append(f"missing_{key}")
@@ -74,10 +74,8 @@ def clean_ranges(cleaning: Cleaning, key: str, follows: Follows) -> None:
         ended_well = to_value is None if is_last else ends is not None and starts is not None and ends > starts
         if not (started_well and ended_well):
             codes.append(f"invalid_{key}")
-        if any(read_decimal_text(tier.get(amount)) is None for amount in AMOUNTS):
-            codes.append("invalid_amount")
-        amounts = {amount: tier.get(amount) for amount in AMOUNTS}
-        cleaned.append({"from_value": starts, "to_value": ends, **amounts})
+        codes.extend(code for amount, code in amounts.items() if read_decimal_text(tier.get(amount)) is None)
+        cleaned.append({"from_value": starts, "to_value": ends, **{amount: tier.get(amount) for amount in amounts}})
     cleaning.codes.extend(codes)
     if not codes:
         cleaning.kept[key] = cleaned

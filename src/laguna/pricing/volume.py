@@ -17,10 +17,11 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     """units x the reached tier's price + its flat amount: 101 units in 0-100 @2+10 and 101-∞ @1+0 cost 101.
 
     The tier reached is the first one that the units don't go beyond: a fraction between two tiers is in the upper
-    one, no units at all in the first, whose flat amount they cost (W4). Fewer than none cost nothing.
+    one, no units at all in the first, whose flat amount they cost (W4). Fewer than none cost nothing. Of a prorated
+    charge the units held choose the tier (spec 1 §5.8).
     """
-    units = usage.units
-    tier = next(tier for tier in read_tiers(properties[RANGES]) if tier.holds_up_to(units))
+    units, held = usage.units, usage.held
+    tier = next(tier for tier in read_tiers(properties[RANGES]) if tier.holds_up_to(held))
     per_unit_total = max(units, ZERO) * tier.per_unit_amount
     flat_amount = tier.flat_amount if units >= 0 else ZERO
     amount = per_unit_total + flat_amount
@@ -29,7 +30,7 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
         "per_unit_amount": decimal_text(tier.per_unit_amount if units else ZERO),
         "per_unit_total_amount": decimal_text(per_unit_total),
     }
-    return Price(amount, per_unit(amount, units), details)
+    return Price(amount, per_unit(amount, held), details)
 
 
 def _follows(end: Bound, start: Bound) -> bool:

@@ -202,7 +202,11 @@ def _period(calendar: Calendar, interval: Interval, day: date) -> Period:
     if interval is Interval.WEEKLY:
         start = day - timedelta(days=(day - anchor).days % 7)
         return Period(start, start + timedelta(days=7))
-    months = _MONTHS[interval]
+    return _period_of_months(anchor, _MONTHS[interval], day)
+
+
+@lru_cache(maxsize=65_536)  # a billing run asks for few days of few anchors, each many times
+def _period_of_months(anchor: date, months: int, day: date) -> Period:
     steps = (_month_number(day) - _month_number(anchor)) // months
     if _plus_months(anchor, steps * months) > day:
         steps -= 1

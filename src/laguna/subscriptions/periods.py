@@ -225,9 +225,12 @@ def finished_range(
     return _range(calendar, kind, previous_period(calendar, day, kind), started_at, None, billed_until)
 
 
-def exclusive_end(start: datetime, end: datetime) -> datetime:
-    """`Range.until` from the two instants stored on a periodic or starting line: end + 1 ms, or start if empty."""
-    return end if end <= start else end + MILLISECOND
+def exclusive_end(start: datetime, end: datetime, *, succeeded: bool = False) -> datetime:
+    """`Range.until` from the two instants stored on a line: end + 1 ms, or start if empty; after an upgrade, which
+    takes what happens at its own millisecond, the end's."""
+    if end <= start:
+        return end
+    return _ending(end, succeeded=succeeded).until
 
 
 def _finished_if_due(

@@ -12,6 +12,8 @@ from laguna.kernel.inputs import Boolean, FreeObject, IdField, Input, InstantFie
 from laguna.kernel.outputs import Instant, InstantMs, Output
 from laguna.models import Subscription
 
+CREDIT_NOTE_OPTIONS = ("credit", "refund", "offset", "skip")  # for what was paid and is not used (TRM-4)
+INVOICE_OPTIONS = ("generate", "skip")
 STATUSES = ("pending", "active", "terminated", "canceled", "incomplete")
 
 
@@ -33,6 +35,13 @@ class SubscriptionInput(Input):
     consolidate_invoice: Boolean = None
     purchase_order_number: ShortText = None
     activation_rules: list[FreeObject] | None = None
+
+
+class SubscriptionUpdateInput(SubscriptionInput):
+    """What PUT takes besides; what it can't change is ignored."""
+
+    on_termination_credit_note: Annotated[str | None, one_of(*CREDIT_NOTE_OPTIONS, code="invalid_value")] = None
+    on_termination_invoice: Annotated[str | None, one_of(*INVOICE_OPTIONS, code="invalid_value")] = None
 
 
 class PaymentMethodReference(Output):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from laguna.customers.service import customer_objects
 from laguna.kernel.context import Context
 from laguna.kernel.errors import not_found
 from laguna.models import BillingEntity, Customer, Plan, Subscription
-from laguna.subscriptions.grid import BillingTime, Calendar, Interval, local_date
+from laguna.subscriptions.grid import BillingTime, Calendar, Interval, local_date, period_containing
 from laguna.subscriptions.periods import current_charges_period
 from laguna.subscriptions.schemas import SubscriptionDetail, SubscriptionNews, SubscriptionObject, own_fields
 
@@ -80,6 +80,11 @@ def _current_period(
     return period.start, period.end
 
 
+def _downgrade_date(calendar: Calendar, now: datetime) -> date:
+    """The day on which a pending successor takes over: the first of the next period (DWN-2)."""
+    return period_containing(calendar, local_date(now, calendar.timezone)).end
+
+
 async def _shared_fields(context: Context, subscriptions: Sequence[Subscription]) -> list[dict[str, Any]]:
     """The fields of the API's object, of many subscriptions, in a fixed number of queries."""
     ids = [subscription.id for subscription in subscriptions]
@@ -109,20 +114,22 @@ async def _shared_fields(context: Context, subscriptions: Sequence[Subscription]
             .where(Subscription.id.in_(previous_ids))
         )
     }
-    following = {
-        subscription_id: code
-        for subscription_id, code in await session.execute(
-            select(Subscription.previous_subscription_id, Plan.code)
+    successors = (
+        await session.execute(
+            select(Subscription.previous_subscription_id, Plan.code, Subscription.status)
             .join(Plan, Plan.id == Subscription.plan_id)
             .where(Subscription.previous_subscription_id.in_(ids), Subscription.status != "canceled")
         )
-    }
+    ).all()
+    following = {previous_id: code for previous_id, code, _ in successors}
+    waiting = {previous_id for previous_id, _, status in successors if status == "pending"}
     found: list[dict[str, Any]] = []
     for subscription in subscriptions:
         customer, plan = customers[subscription.customer_id], plans[subscription.plan_id]
         entity = entities[subscription.billing_entity_id or customer.billing_entity_id]
         timezone = customer.timezone or entities[customer.billing_entity_id].timezone
-        started_at, ending_at = _current_period(subscription, calendar_of(subscription, plan, timezone), context.now)
+        calendar = calendar_of(subscription, plan, timezone)
+        started_at, ending_at = _current_period(subscription, calendar, context.now)
         found.append(
             own_fields(subscription)
             | {
@@ -135,7 +142,7 @@ async def _shared_fields(context: Context, subscriptions: Sequence[Subscription]
                 if subscription.previous_subscription_id
                 else None,
                 "next_plan_code": following.get(subscription.id),
-                "downgrade_plan_date": None,
+                "downgrade_plan_date": _downgrade_date(calendar, context.now) if subscription.id in waiting else None,
                 "current_billing_period_started_at": started_at,
                 "current_billing_period_ending_at": ending_at,
             }

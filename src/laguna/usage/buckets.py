@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from laguna.catalog.priced import ALL_VALUES, PricedCharge, PricedFilter
+from laguna.catalog.priced import PricedCharge, PricedFilter
 from laguna.metrics.aggregations import Row
 from laguna.metrics.store import Combination
+from laguna.metrics.trimming import ALL_VALUES
 
 Group = tuple[tuple[str, str | None], ...]  # pricing group key and value, in the order of the keys
 

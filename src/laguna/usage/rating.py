@@ -7,9 +7,10 @@ are one statement for each shape of query.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from laguna.metrics.window import Window
 from laguna.pricing.models import CHARGE_MODELS, FeeAmounts, fee_amounts
 from laguna.pricing.price import Reads, Step, Usage
 from laguna.usage.buckets import WHOLE, Bucket, Group, Narrowing, Sorting, sorting_of
+
+CHANGES_KEPT = 100  # of what is held, as evidence of a prorated fee: the first ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class RatedLine:
     total_aggregated_units: Decimal
     details: Mapping[str, Any]
     breakdown: Sequence[Mapping[str, Any]]
-    evidence: Mapping[str, Any]
+    evidence: Callable[[], Mapping[str, Any]]  # only invoices keep it
 
     @property
     def is_zero(self) -> bool:
@@ -77,11 +80,11 @@ async def rate(session: AsyncSession, organization_id: UUID, rateables: Sequence
     within them each group. Zero usage included."""
     if not any(item.charges for item in rateables):
         return [[] for _ in rateables]
-    arrivals = await known_as_of(session)  # before the events are read: what is counted is at least this much
+    arrivals = await known_as_of(session)
     sortings: dict[tuple[UUID, Narrowing], Sorting] = {}
     asked = [[_ask(item, charge, sortings) for charge in item.charges] for item in rateables]
     queries = [each.query for charges in asked for each in charges]
-    condensed = iter(await combinations(session, organization_id, queries))
+    condensed = iter(await combinations(session, organization_id, queries, arrivals))
     return [[line for each in charges for line in _lines(each, next(condensed), arrivals)] for charges in asked]
 
 
@@ -145,16 +148,24 @@ def _line(
         total_aggregated_units=amounts.units if total is None else total,
         details=price.details,
         breakdown=_breakdown(asked, bucket, by_combination) if bucket.breakdown_keys else (),
-        evidence=_evidence(asked, aggregate, usage, arrivals),
+        evidence=partial(_evidence, asked, bucket, aggregate, usage, arrivals),
     )
 
 
-def _evidence(asked: _Asked, aggregate: Aggregate, usage: Usage, arrivals: Mapping[str, int]) -> Mapping[str, Any]:
+def _evidence(
+    asked: _Asked, bucket: Bucket, aggregate: Aggregate, usage: Usage, arrivals: Mapping[str, int]
+) -> Mapping[str, Any]:
     """What a fee keeps so that it can be explained and computed again: figures as text, exactly."""
     metric, window = asked.charge.metric, asked.item.window
     evidence: dict[str, Any] = {
         "metric": metric.code,
         "aggregation_type": metric.aggregation_type,
+        "field_name": metric.field_name,
+        "rounding": [metric.rounding_function, metric.rounding_precision],
+        "recurring": metric.recurring,
+        "prorated": asked.charge.prorated,
+        "keys": list(asked.sorting.keys),
+        "external_subscription_id": asked.item.external_subscription_id,
         "aggregated_units": str(aggregate.units),
         "units": str(usage.units),
         "events_count": usage.events_count,
@@ -164,13 +175,14 @@ def _evidence(asked: _Asked, aggregate: Aggregate, usage: Usage, arrivals: Mappi
         "full_days": window.full_days,
         "arrivals": dict(arrivals),
     }
-    if metric.rounding_function is not None:
-        evidence["rounding"] = [metric.rounding_function, metric.rounding_precision or 0]
     if usage.total_amount:
         evidence["total_amount"] = str(usage.total_amount)
     if usage.steps is not None:
         evidence["full_units"] = str(usage.held)
-        evidence["changes"] = [[str(step.full), str(step.prorated)] for step in usage.steps]
+        evidence["changes_count"] = len(usage.steps)
+        evidence["changes"] = [[str(step.full), str(step.prorated)] for step in usage.steps[:CHANGES_KEPT]]
+    if formula := CHARGE_MODELS[asked.charge.charge_model].evidence(usage, bucket.properties):
+        evidence["formula"] = formula
     return evidence
 
 

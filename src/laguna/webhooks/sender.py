@@ -20,6 +20,7 @@ import httpcore
 import structlog
 from sqlalchemy import text
 
+from laguna.kernel import monitoring
 from laguna.kernel.clock import system_now
 from laguna.kernel.db import Database, connect
 from laguna.webhooks.guard import GuardedBackend
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 AT_ONCE = 64
 AT_ONCE_PER_ENDPOINT = 8
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.02
 RESPONSE_READ_MAX = 64 * 1024
 RESPONSE_KEPT_MAX = 4_000
 SUCCESS = frozenset({200, 201, 202, 204})
@@ -84,6 +86,34 @@ FOLLOW = text(
     """
 )
 
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_webhook_deliveries_open",
+        meaning="Deliveries not done with: pending ones were never attempted, retrying ones have failed so far.",
+        labels=("state",),
+        query=lambda: (
+            """
+            SELECT status, count(*) FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL GROUP BY status
+        """
+        ),
+        known=lambda: [("pending",), ("retrying",)],
+    )
+)
+monitoring.register(
+    monitoring.Figure(
+        name="laguna_webhook_oldest_seconds",
+        meaning="The age of the oldest open delivery.",
+        labels=("state",),
+        query=lambda: (
+            """
+            SELECT status, extract(epoch FROM CAST(:now AS timestamptz) - min(queued_at))
+            FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL GROUP BY status
+        """
+        ),
+        known=lambda: [("pending",), ("retrying",)],
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -128,6 +158,7 @@ class Sender:
         self._lease = timedelta(seconds=3 * timeout_seconds + 5)
         self._allow_private = allow_private
         self._sending: dict[asyncio.Task[Outcome], Claimed] = {}
+        self._signer: Signer | None = None
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -174,15 +205,23 @@ class Sender:
         self._woken.clear()
         claimed = await self._claim()
         if claimed:
-            async with self._database.session() as session:
-                key = await signer(session, self._issuer)
+            key = await self._key()
             for item in claimed:
                 self._sending[asyncio.create_task(self._attempt(pool, key, item))] = item
         waiting = asyncio.create_task(self._woken.wait())
         pause = 0.0 if claimed and len(self._sending) < AT_ONCE else POLL_SECONDS
         await asyncio.wait([waiting, *self._sending], timeout=pause or 0.001, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=GATHER_SECONDS)  # what ends together is recorded together
         await self._record(self._finished())
+
+    async def _key(self) -> Signer:
+        """The server's, which never changes; read at first need."""
+        if self._signer is None:
+            async with self._database.session() as session:
+                self._signer = await signer(session, self._issuer)
+        return self._signer
 
     def _finished(self) -> list[Outcome]:
         done = [task for task in self._sending if task.done()]
@@ -277,6 +316,8 @@ class Sender:
         async with self._database.session() as session:
             await session.execute(RECORD, recorded)
             await session.execute(FOLLOW, followed)
+        for outcome in outcomes:
+            monitoring.webhook_attempts.labels(outcome.status).inc()
 
 
 def _host(url: httpcore.URL) -> bytes:

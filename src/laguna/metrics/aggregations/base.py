@@ -16,8 +16,11 @@ from typing import Any
 from laguna.kernel.money import ZERO
 from laguna.metrics.derivation import number_sql, scalar_sql
 from laguna.metrics.window import Window
+from laguna.models.event import LANE_SHIFT
 
 Row = Sequence[Any]  # of an aggregation's SQL, after the combination
+# `known.limits` is the last arrival that counts of each lane, lane 0 first; what came later isn't known yet
+_EVENTS = f"FROM events WHERE stream_id = stream.id AND seq <= known.limits[(seq >> {LANE_SHIFT})::int + 1]"
 PRORATED_PLACES = 5  # decimals of prorated units, rounded up
 
 
@@ -57,17 +60,15 @@ class Shape:
     @property
     def events(self) -> str:
         """SQL of the events that count."""
-        if self.recurring:
-            return "FROM events WHERE stream_id = stream.id AND timestamp < asked.to_at"
-        return self.of_period
+        return f"{_EVENTS} AND timestamp < asked.to_at" if self.recurring else self.of_period
 
     @property
     def of_period(self) -> str:
-        return "FROM events WHERE stream_id = stream.id AND timestamp >= asked.from_at AND timestamp < asked.to_at"
+        return f"{_EVENTS} AND timestamp >= asked.from_at AND timestamp < asked.to_at"
 
     @property
     def before_period(self) -> str:
-        return "FROM events WHERE stream_id = stream.id AND timestamp < asked.from_at"
+        return f"{_EVENTS} AND timestamp < asked.from_at"
 
 
 @dataclass(frozen=True, slots=True)
