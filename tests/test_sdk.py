@@ -34,14 +34,17 @@ from lago_python_client.models import (
 )
 from lago_python_client.models.billing_entity import BillingEntityResponse
 from lago_python_client.models.customer import CustomerResponse
+from lago_python_client.models.customer_projected_usage import CustomerProjectedUsageResponse
+from lago_python_client.models.customer_usage import CustomerUsageResponse
 from lago_python_client.models.event import EventResponse
 from lago_python_client.models.fee import FeeResponse
 from lago_python_client.models.invoice import InvoiceResponse
+from lago_python_client.models.lifetime_usage import LifetimeUsageResponse
 from lago_python_client.models.plan import PlanResponse
 from lago_python_client.models.subscription import SubscriptionResponse
 from lago_python_client.models.tax import TaxResponse
 
-from support.billing import unix
+from support.billing import make_plan, standard, unix
 from support.client import Client, Sandbox
 
 IDENTIFIERS = [
@@ -202,6 +205,9 @@ def test_a_month_from_the_first_tax_to_the_paid_up_invoice(story: Client, lago: 
     assert (usage.amount_cents, usage.taxes_amount_cents, usage.total_amount_cents) == (1870, 374, 2244)
     assert usage.to_datetime == "2024-03-31T21:59:59Z"
     assert lago.customers.current_usage("acme", "acme-1", apply_taxes="false").taxes_amount_cents == 0
+    projected = lago.customers.projected_usage("acme", "acme-1")
+    assert isinstance(projected, CustomerProjectedUsageResponse)
+    assert (projected.amount_cents, projected.projected_amount_cents) == (1870, 1870)  # it is the last day
 
     story.at("2024-03-31T22:00:00Z")
     listed = lago.invoices.find_all({"external_customer_id": "acme", "per_page": 10, "page": 1})
@@ -218,6 +224,15 @@ def test_a_month_from_the_first_tax_to_the_paid_up_invoice(story: Client, lago: 
         "startup": 3100,
         **amounts,
     }
+
+    past = lago.customers.past_usage("acme", "acme-1", {"periods_count": 5})
+    assert past["meta"]["total_count"] == 1
+    assert isinstance(past["usage_periods"][0], CustomerUsageResponse)
+    assert (past["usage_periods"][0].amount_cents, past["usage_periods"][0].lago_invoice_id) == (1870, invoice.lago_id)
+    lifetime = lago.subscriptions.update_lifetime_usage("acme-1", 500)
+    assert isinstance(lifetime, LifetimeUsageResponse)
+    assert lago.subscriptions.lifetime_usage("acme-1") == lifetime
+    assert (lifetime.external_historical_usage_amount_cents, lifetime.invoiced_usage_amount_cents) == (500, 1870)
 
     fees = lago.fees.find_all({"external_subscription_id": "acme-1", "fee_type": "charge"})["fees"]
     assert [type(fee) for fee in fees] == [FeeResponse] * 4
@@ -278,6 +293,28 @@ def test_objects_are_updated_read_and_listed(story: Client, lago: Lago) -> None:
     assert lago.customers.create(Customer(external_id="c", name="After")).currency == "EUR"
     assert lago.customers.find("c").name == "After"
     assert lago.customers.find_all({"search_term": "aft"})["meta"]["total_count"] == 1
+
+
+def test_projected_usage_of_filters_and_groups_is_read(story: Client, lago: Lago) -> None:
+    """What no filter matches is read by the SDK, too, whose values may not be null there."""
+    filters = BillableMetricFilters(__root__=[BillableMetricFilter(key="region", values=["eu"])])
+    made = lago.billable_metrics.create(metric("calls", filters=filters))
+    assert made is not None
+    prices = [{"values": {"region": ["eu"]}, "properties": {"amount": "2", "pricing_group_keys": ["team"]}}]
+    priced = {**standard(made.lago_id, "1"), "filters": prices}
+    make_plan(story, charges=[priced])
+    lago.customers.create(Customer(external_id="acme"))
+    lago.subscriptions.create(Subscription(external_customer_id="acme", plan_code="plan", external_id="sub"))
+    for number, properties in enumerate(({"region": "eu", "team": "x"}, {})):
+        lago.events.create(
+            Event(transaction_id=f"t{number}", external_subscription_id="sub", code="calls", properties=properties)
+        )
+    usage = lago.customers.projected_usage("acme", "sub").charges_usage[0]
+    assert [each.values for each in usage.filters] == [{"region": ["eu"]}, {}]
+    assert usage.grouped_usage is not None
+    assert [each.grouped_by for each in usage.grouped_usage] == [{"team": "x"}, {}]
+    # one of 31 days has passed
+    assert [each.projected_amount_cents for each in usage.filters] == [6200, 3100]
 
 
 @pytest.mark.parametrize("identifier", IDENTIFIERS)
