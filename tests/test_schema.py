@@ -183,6 +183,32 @@ OBJECTS = {
         billable_metric filters grouped_usage presentation_breakdowns
     """,
     "filter usage": FIGURES + "invoice_display_name values presentation_breakdowns",
+    "projected usage": """
+        from_datetime to_datetime issuing_date lago_invoice_id currency amount_cents projected_amount_cents
+        taxes_amount_cents total_amount_cents charges_usage
+    """,
+    "projected charge usage": """
+        units projected_units events_count amount_cents projected_amount_cents amount_currency pricing_unit_details
+        charge billable_metric filters grouped_usage presentation_breakdowns projected_presentation_breakdowns
+    """,
+    "projected filter usage": """
+        units projected_units events_count amount_cents projected_amount_cents pricing_unit_details invoice_display_name
+        values presentation_breakdowns projected_presentation_breakdowns
+    """,
+    "projected charge": "lago_id charge_model invoice_display_name",
+    "lifetime usage": """
+        lago_id lago_subscription_id external_subscription_id external_historical_usage_amount_cents
+        invoiced_usage_amount_cents current_usage_amount_cents from_datetime to_datetime usage_thresholds
+    """,
+    "explanation": """
+        lago_fee_id lago_invoice_id lago_true_up_parent_fee_id fee_type amount_currency metric charge filter grouped_by
+        period price usage steps rounding precise_amount_cents amount_cents taxes taxes_expression taxes_amount_cents
+        total_amount_cents
+    """,
+    "explained period": "from_datetime to_datetime days full_days timezone",
+    "explained price": "lago_id kind properties since",
+    "step": "name expression result",
+    "explained tax": "tax_code tax_name tax_rate expression amount_cents",
     "used charge": "lago_id code charge_model invoice_display_name",
     "used metric": "lago_id name code aggregation_type",
     "invoice": INVOICE,
@@ -234,6 +260,14 @@ INSIDE = {
     ("charge usage", "charge"): "used charge",
     ("charge usage", "filters"): "filter usage",
     ("charge usage", "billable_metric"): "used metric",
+    ("projected usage", "charges_usage"): "projected charge usage",
+    ("projected charge usage", "charge"): "projected charge",
+    ("projected charge usage", "filters"): "projected filter usage",
+    ("projected charge usage", "billable_metric"): "used metric",
+    ("explanation", "period"): "explained period",
+    ("explanation", "price"): "explained price",
+    ("explanation", "steps"): "step",
+    ("explanation", "taxes"): "explained tax",
     ("invoice", "customer"): "customer",
     ("invoice", "applied_taxes"): "invoice tax",
     ("invoice detail", "customer"): "customer",
@@ -257,11 +291,14 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/customers/{external_id}": ("customer", "customer detail", None),
     "/customers/{external_id}/current_usage": ("customer_usage", "usage", None),
     "/customers/{external_id}/invoices": ("invoices", "invoice", True),
+    "/customers/{external_id}/past_usage": ("usage_periods", "usage", True),
+    "/customers/{external_id}/projected_usage": ("customer_projected_usage", "projected usage", None),
     "/customers/{external_id}/subscriptions": ("subscriptions", "subscription", True),
     "/events": ("events", "event", True),
     "/events/{transaction_id}": ("event", "event", None),
     "/fees": ("fees", "fee", True),
     "/fees/{lago_id}": ("fee", "fee", None),
+    "/fees/{lago_id}/explanation": ("fee_explanation", "explanation", None),
     "/invoices": ("invoices", "invoice", True),
     "/invoices/{lago_id}": ("invoice", "invoice detail", None),
     "/organizations": ("organization", "organization", None),
@@ -277,6 +314,7 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/subscriptions/{external_id}/charges/{charge_code}": ("charge", "charge", None),
     "/subscriptions/{external_id}/charges/{charge_code}/filters": ("filters", "charge filter", True),
     "/subscriptions/{external_id}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
+    "/subscriptions/{external_id}/lifetime_usage": ("lifetime_usage", "lifetime usage", None),
     "/taxes": ("taxes", "tax", True),
     "/taxes/{code}": ("tax", "tax", None),
     "/test_clock": ("test_clock", "clock", None),

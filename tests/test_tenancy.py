@@ -27,6 +27,7 @@ from support.server import Server
 
 WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
+HISTORICAL = {"external_historical_usage_amount_cents": 900}
 
 
 def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
@@ -82,6 +83,12 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         },
         ("PUT", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("PATCH", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
+        ("PUT", "/invoices/{lago_id}/refresh"): {},
+        ("PATCH", "/invoices/{lago_id}/refresh"): {},
+        ("PUT", "/invoices/{lago_id}/finalize"): {},
+        ("PATCH", "/invoices/{lago_id}/finalize"): {},
+        ("PUT", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
+        ("PATCH", "/subscriptions/{external_id}/lifetime_usage"): {"lifetime_usage": HISTORICAL},
         ("POST", "/webhook_endpoints"): {"webhook_endpoint": {"webhook_url": "https://beta.example.com"}},
         ("PUT", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},

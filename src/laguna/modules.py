@@ -39,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     subscriptions_routes.router,
     billing_routes.router,
     override_routes.router,
+    billing_routes.invoices_router,
     invoices_routes.router,
     webhooks_routes.router,
 )

@@ -28,10 +28,15 @@ PARAMETERS = {
     "/customers/{external_id}": f"{MARK}-customer",
     "/customers/{external_id}/current_usage": f"{MARK}-customer",
     "/customers/{external_id}/invoices": f"{MARK}-customer",
+    "/customers/{external_id}/past_usage": f"{MARK}-customer",
+    "/customers/{external_id}/projected_usage": f"{MARK}-customer",
     "/customers/{external_id}/subscriptions": f"{MARK}-customer",
     "/events/{transaction_id}": f"{MARK}-event",
     "/fees/{lago_id}": "fee",
+    "/fees/{lago_id}/explanation": "fee",
     "/invoices/{lago_id}": "invoice",
+    "/invoices/{lago_id}/finalize": "draft",
+    "/invoices/{lago_id}/refresh": "draft",
     "/plans/{code}": f"{MARK}-plan",
     "/plans/{code}/charges": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
@@ -42,6 +47,7 @@ PARAMETERS = {
     "/subscriptions/{external_id}/charges/{charge_code}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges/{charge_code}/filters": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/lifetime_usage": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
     "/webhook_deliveries/{lago_id}": "delivery",
     "/webhook_deliveries/{lago_id}/retry": "delivery",
@@ -52,6 +58,8 @@ PARAMETERS = {
 QUERIES = {
     "/customers": {"external_id": f"{MARK}-customer"},
     "/customers/{external_id}/current_usage": {"external_subscription_id": f"{MARK}-subscription"},
+    "/customers/{external_id}/past_usage": {"external_subscription_id": f"{MARK}-subscription"},
+    "/customers/{external_id}/projected_usage": {"external_subscription_id": f"{MARK}-subscription"},
     "/events": {"external_subscription_id": f"{MARK}-subscription"},
     "/fees": {"external_customer_id": f"{MARK}-customer"},
     "/invoices": {"external_customer_id": f"{MARK}-customer"},
@@ -123,7 +131,10 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}
     tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
     tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
-    tenant.parameters["/fees/{lago_id}"] = tenant.ids["fee"]
+    for route in ("/invoices/{lago_id}/finalize", "/invoices/{lago_id}/refresh"):
+        tenant.parameters[route] = tenant.ids["draft"]
+    for route in ("/fees/{lago_id}", "/fees/{lago_id}/explanation"):
+        tenant.parameters[route] = tenant.ids["fee"]
     for route in ("/webhook_endpoints/{lago_id}", "/webhook_endpoints/{lago_id}/replay"):
         tenant.parameters[route] = tenant.ids["endpoint"]
     for route in ("/webhook_deliveries/{lago_id}", "/webhook_deliveries/{lago_id}/retry"):

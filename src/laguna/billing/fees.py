@@ -133,8 +133,10 @@ def _true_up_fee(billable: Billable, missing: TrueUp, parent: FeeDocument, sourc
         amount_details={},
         evidence={
             "min_amount_cents": missing.parent.charge.min_amount_cents,
-            "minimum_cents": str(missing.minimum_cents),
+            "days": billable.window.days,
+            "full_days": billable.window.full_days,
             "used_cents": missing.used_cents,
+            "precise_used_cents": str(missing.precise_used_cents),
         },
         taxable=taxable,
         taxes=fee_taxes(taxable),

@@ -23,6 +23,7 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import find
 from laguna.models import BillingEntity, Customer, Plan, Subscription
+from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.schemas import SubscriptionInput
 
 MANDATORY = ("external_customer_id", "plan_code", "external_id")
@@ -77,6 +78,8 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
         updated_at=context.now,
     )
     context.session.add(subscription)
+    await context.session.flush()
+    await begin_lifetime(context, subscription)
     await start_or_wait(context, subscription)
     return subscription
 

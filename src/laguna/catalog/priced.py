@@ -31,9 +31,12 @@ class PricedFilter:
 
     @property
     def display_name(self) -> str:
-        """Its name, else its values, a key standing for all of its values (spec 1 §3.5)."""
-        parts = [key if list(values) == [ALL_VALUES] else ", ".join(values) for key, values in self.values.items()]
-        return self.invoice_display_name or ", ".join(parts)
+        return self.invoice_display_name or values_text(self.values)
+
+
+def values_text(values: Mapping[str, Sequence[str]]) -> str:
+    """What a filter without a name is called: its values, a key standing for all of its values (spec 1 §3.5)."""
+    return ", ".join(key if list(accepted) == [ALL_VALUES] else ", ".join(accepted) for key, accepted in values.items())
 
 
 @dataclass(frozen=True, slots=True)

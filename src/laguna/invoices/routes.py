@@ -7,6 +7,8 @@ from sqlalchemy import Select, func, select
 
 from laguna.accounts.service import entity_ids
 from laguna.invoices import reading
+from laguna.invoices.explanation import FeeExplanationReply, explain
+from laguna.invoices.past_usage import past_usage
 from laguna.invoices.schemas import (
     FEE_PAYMENT_STATUSES,
     FEE_TYPES,
@@ -119,6 +121,12 @@ async def show_invoice(context: Scoped, lago_id: str) -> Response:
     return reply("invoice", (await reading.invoice_details(context, [invoice]))[0])
 
 
+@router.get("/customers/{external_id:segment}/past_usage")
+async def list_past_usage(context: Scoped, query: Params, external_id: str) -> Response:
+    periods, meta = await past_usage(context, external_id, query)
+    return reply_page("usage_periods", periods, meta)
+
+
 @router.get("/fees")
 async def list_fees(context: Scoped, query: Params) -> Response:
     statement = _filtered_fees(context, query)
@@ -172,6 +180,12 @@ def _filtered_fees(context: Context, query: Query) -> Select[Fee]:
         if to_at is not None:
             statement = statement.where(column <= to_at)
     return statement
+
+
+@router.get("/fees/{lago_id:segment}/explanation", response_model=FeeExplanationReply)
+async def explain_fee(context: Scoped, lago_id: str) -> Response:
+    fee = await find(context, Fee, "fee", id=parse_id(lago_id))
+    return reply("fee_explanation", await explain(context, fee))
 
 
 @router.get("/fees/{lago_id:segment}", response_model=FeeReply)

@@ -5,6 +5,7 @@ from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistor
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
+from laguna.models.lifetime import LifetimeUsage
 from laguna.models.metric import BillableMetric, BillableMetricFilter
 from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
 from laguna.models.server import ServerSecret
@@ -36,6 +37,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceParties",
     "InvoiceTax",
+    "LifetimeUsage",
     "Organization",
     "Plan",
     "PlanTax",

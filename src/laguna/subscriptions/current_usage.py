@@ -54,6 +54,10 @@ class RunningPeriod:
         assert self.subscription.started_at is not None, "an active subscription has started"
         return self.subscription.started_at
 
+    @property
+    def window(self) -> Window:
+        return usage_window(self.period, self.calendar.timezone)
+
 
 async def running_period(context: Context, external_customer_id: str, query: Query) -> RunningPeriod:
     """What a usage request is about: 404 unknown customer, 405 without an active subscription."""
@@ -67,6 +71,12 @@ async def running_period(context: Context, external_customer_id: str, query: Que
     subscription = (await context.session.scalars(statement)).one_or_none()
     if subscription is None:
         raise not_allowed("no_active_subscription")
+    return await running_period_of(context, subscription)
+
+
+async def running_period_of(context: Context, subscription: Subscription) -> RunningPeriod:
+    """The usage period of now of an active subscription."""
+    customer = await context.session.get_one(Customer, subscription.customer_id)
     plan = await context.session.get_one(Plan, subscription.plan_id)
     timezone = (await timezones_of(context, [customer.id]))[customer.id]
     calendar = calendar_of(subscription, plan, timezone)
@@ -88,7 +98,7 @@ async def current_usage(context: Context, external_customer_id: str, query: Quer
     taxes = await usage_taxes(context, running, shown) if query.boolean("apply_taxes") is not False else 0
     amount = sum(line.amounts.amount_cents for line in shown)
     if chosen is None:
-        lines = sorted(lines, key=lambda charge: charge[0].charge.metric_name.lower())
+        lines = by_metric_name(lines)
     return CustomerUsageObject(
         from_datetime=window.start,
         to_datetime=window.end,
@@ -100,6 +110,11 @@ async def current_usage(context: Context, external_customer_id: str, query: Quer
         total_amount_cents=amount + taxes,
         charges_usage=[rated_charge(charge, running.plan.amount_currency) for charge in lines],
     )
+
+
+def by_metric_name(lines: Sequence[list[RatedLine]]) -> list[list[RatedLine]]:
+    """The lines of charges in the order in which they are shown."""
+    return sorted(lines, key=lambda charge: charge[0].charge.metric_name.lower())
 
 
 def _chosen(charges: Sequence[PricedCharge], query: Query) -> list[PricedCharge] | None:
@@ -165,7 +180,7 @@ def _json(text: str) -> Any:
 
 def _window(running: RunningPeriod, query: Query, charges: Sequence[PricedCharge], *, narrowed: bool) -> Window:
     """The running period; with `full_usage` everything since the subscription started."""
-    window = usage_window(running.period, running.calendar.timezone)
+    window = running.window
     if not query.boolean("full_usage"):
         return window
     if not narrowed or any(charge.prorated for charge in charges):
@@ -220,19 +235,24 @@ def rated_charge(lines: Sequence[RatedLine], currency: str) -> ChargeUsageObject
             charge_model=charge.charge_model,
             invoice_display_name=charge.invoice_display_name,
         ),
-        metric=UsageMetricObject(
-            lago_id=charge.metric.id,
-            name=charge.metric_name,
-            code=charge.metric.code,
-            aggregation_type=charge.metric.aggregation_type,
-        ),
+        metric=metric_object(charge),
         currency=currency,
         filtered=bool(charge.filters),
     )
-    return charge_usage(facts, [_figures(line) for line in lines])
+    return charge_usage(facts, [figures_of(line) for line in lines])
 
 
-def _figures(line: RatedLine) -> Figures:
+def metric_object(charge: PricedCharge) -> UsageMetricObject:
+    return UsageMetricObject(
+        lago_id=charge.metric.id,
+        name=charge.metric_name,
+        code=charge.metric.code,
+        aggregation_type=charge.metric.aggregation_type,
+    )
+
+
+def figures_of(line: RatedLine) -> Figures:
+    """What usage shows of a line."""
     priced = line.filter
     return Figures(
         units=line.amounts.units,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from fastapi import Request, Response
 from sqlalchemy import Select, select
 
 from laguna.accounts.service import entity_ids
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
-from laguna.kernel.http import Params, Scoped, api_router
+from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
+from laguna.kernel.inputs import read
 from laguna.kernel.outputs import reply, reply_page
 from laguna.kernel.queries import Query, paginate, search
 from laguna.kernel.rows import find
 from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions import service
 from laguna.subscriptions.current_usage import current_usage
+from laguna.subscriptions.lifetime import LifetimeUsageInput, LifetimeUsageReply, set_historical, show_lifetime
+from laguna.subscriptions.projected_objects import ProjectedUsageReply
+from laguna.subscriptions.projected_usage import projected_usage
 from laguna.subscriptions.schemas import STATUSES, SubscriptionDetailReply
 from laguna.subscriptions.usage_objects import CustomerUsageReply
 
@@ -91,6 +95,27 @@ async def _filtered(context: Context, query: Query) -> Select[Subscription]:
 @router.get("/customers/{external_id:segment}/current_usage", response_model=CustomerUsageReply)
 async def show_current_usage(context: Scoped, query: Params, external_id: str) -> Response:
     return reply("customer_usage", await current_usage(context, external_id, query))
+
+
+@router.get("/customers/{external_id:segment}/projected_usage", response_model=ProjectedUsageReply)
+async def show_projected_usage(context: Scoped, query: Params, external_id: str) -> Response:
+    return reply("customer_projected_usage", await projected_usage(context, external_id, query))
+
+
+@router.get("/subscriptions/{external_id:segment}/lifetime_usage", response_model=LifetimeUsageReply)
+async def show_lifetime_usage(context: Scoped, external_id: str) -> Response:
+    return reply("lifetime_usage", await show_lifetime(context, external_id))
+
+
+@update_route(
+    router,
+    "/subscriptions/{external_id:segment}/lifetime_usage",
+    response_model=LifetimeUsageReply,
+    openapi_extra=body_of("lifetime_usage", LifetimeUsageInput),
+)
+async def update_lifetime_usage(request: Request, context: Scoped, external_id: str) -> Response:
+    data, problems = await read(request, "lifetime_usage", LifetimeUsageInput)
+    return reply("lifetime_usage", await set_historical(context, external_id, data, problems))
 
 
 @router.get("/subscriptions/{external_id:segment}", response_model=SubscriptionDetailReply)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from laguna.kernel.money import ZERO
@@ -21,6 +21,8 @@ class BreakdownObject(Output):
 
 
 class FiguresObject(Output):
+    """What each level of usage shows: a charge, its groups, and their filters."""
+
     units: DecimalText
     total_aggregated_units: DecimalText
     events_count: int
@@ -87,6 +89,10 @@ class FilterFacts:
     values: Mapping[str, Sequence[str]] | None = None
     invoice_display_name: str | None = None
 
+    @property
+    def shown_values(self) -> dict[str, list[str]] | None:
+        return None if self.values is None else {key: list(values) for key, values in self.values.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -111,47 +117,57 @@ class ChargeFacts:
     filtered: bool
 
 
+FiguresT = TypeVar("FiguresT", bound=Figures)
+
+
 def charge_usage(facts: ChargeFacts, figures: Sequence[Figures]) -> ChargeUsageObject:
     """One charge with its figures, summed up by filter and by group."""
-    grouped = any(item.grouped_by for item in figures)
+    groups = by_group(figures)
     return ChargeUsageObject(
         **_sums(figures),
         amount_currency=facts.currency,
         charge=facts.charge,
         billable_metric=facts.metric,
-        filters=_by_filter(figures) if facts.filtered else [],
+        filters=_filters(figures) if facts.filtered else [],
         grouped_usage=[
             GroupUsageObject(
                 **_sums(items),
                 grouped_by=dict(items[0].grouped_by),
-                filters=_by_filter(items) if facts.filtered else [],
-                presentation_breakdowns=[] if facts.filtered else _breakdowns(items),
+                filters=_filters(items) if facts.filtered else [],
+                presentation_breakdowns=[] if facts.filtered else breakdowns(items),
             )
-            for items in _parted(figures, lambda item: tuple(sorted(item.grouped_by.items())))
-        ]
-        if grouped
-        else [],
-        presentation_breakdowns=[] if grouped or facts.filtered else _breakdowns(figures),
+            for items in groups
+        ],
+        presentation_breakdowns=[] if groups or facts.filtered else breakdowns(figures),
     )
 
 
-def _by_filter(figures: Sequence[Figures]) -> list[FilterUsageObject]:
+def _filters(figures: Sequence[Figures]) -> list[FilterUsageObject]:
     return [
         FilterUsageObject(
             **_sums(items),
             invoice_display_name=items[0].filter.invoice_display_name,
-            values=None
-            if items[0].filter.values is None
-            else {key: list(values) for key, values in items[0].filter.values.items()},
-            presentation_breakdowns=_breakdowns(items),
+            values=items[0].filter.shown_values,
+            presentation_breakdowns=breakdowns(items),
         )
-        for items in _parted(figures, lambda item: item.filter.id)
+        for items in by_filter(figures)
     ]
 
 
-def _parted(figures: Sequence[Figures], key: Callable[[Figures], Any]) -> list[list[Figures]]:
-    """The figures by a key, in the order in which each first comes."""
-    parts: dict[Any, list[Figures]] = {}
+def by_filter(figures: Sequence[FiguresT]) -> list[list[FiguresT]]:
+    """The figures by their filters, in the order in which each first comes."""
+    return _parted(figures, lambda item: item.filter.id)
+
+
+def by_group(figures: Sequence[FiguresT]) -> list[list[FiguresT]]:
+    """The figures by their groups; nothing where nothing is grouped."""
+    if not any(item.grouped_by for item in figures):
+        return []
+    return _parted(figures, lambda item: tuple(sorted(item.grouped_by.items())))
+
+
+def _parted(figures: Sequence[FiguresT], key: Callable[[FiguresT], Any]) -> list[list[FiguresT]]:
+    parts: dict[Any, list[FiguresT]] = {}
     for item in figures:
         parts.setdefault(key(item), []).append(item)
     return list(parts.values())
@@ -166,5 +182,6 @@ def _sums(figures: Sequence[Figures]) -> dict[str, Any]:
     }
 
 
-def _breakdowns(figures: Sequence[Figures]) -> list[BreakdownObject]:
+def breakdowns(figures: Sequence[Figures]) -> list[BreakdownObject]:
+    """The rows of all figures, one after the other."""
     return [BreakdownObject(**row) for item in figures for row in item.breakdown]

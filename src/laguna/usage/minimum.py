@@ -20,6 +20,7 @@ class TrueUp:
     amounts: FeeAmounts
     minimum_cents: Decimal
     used_cents: int
+    precise_used_cents: Decimal
 
 
 def true_up(lines: Sequence[RatedLine], window: Window, currency: str) -> TrueUp | None:
@@ -32,13 +33,13 @@ def true_up(lines: Sequence[RatedLine], window: Window, currency: str) -> TrueUp
     if used >= minimum:
         return None
     amount = round_cents(minimum - used)
-    precise = minimum - sum((line.amounts.precise_amount_cents for line in lines), ZERO)
+    precise_used = sum((line.amounts.precise_amount_cents for line in lines), ZERO)
     amounts = FeeAmounts(
         units=Decimal(1),
         amount_cents=amount,
-        precise_amount_cents=precise,
+        precise_amount_cents=minimum - precise_used,
         precise_unit_amount=Decimal(amount) / subunits(currency),
         unit_amount_cents=amount,
     )
     parent = next(line for line in lines if line.filter is None)
-    return TrueUp(parent, amounts, minimum, used)
+    return TrueUp(parent, amounts, minimum, used, precise_used)

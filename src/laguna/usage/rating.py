@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.catalog.priced import PricedCharge, PricedFilter
-from laguna.kernel.money import ZERO, decimal_text, subunits
+from laguna.kernel.money import decimal_text, subunits
 from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row
 from laguna.metrics.store import Combination, UsageQuery, combinations, known_as_of, rounded
 from laguna.metrics.window import Window
@@ -130,7 +130,7 @@ def _line(
     rows = [row for condensed in by_combination.values() for row in condensed]
     aggregate, usage = _usage(asked, rows)
     price = CHARGE_MODELS[charge.charge_model].price(usage, bucket.properties)
-    shown = ZERO if usage.units < 0 else usage.held
+    shown = usage.units if usage.units < 0 else usage.held
     amounts = fee_amounts(price, shown, item.currency)
     total = aggregate.total_units
     return RatedLine(
@@ -145,22 +145,37 @@ def _line(
         total_aggregated_units=amounts.units if total is None else total,
         details=price.details,
         breakdown=_breakdown(asked, bucket, by_combination) if bucket.breakdown_keys else (),
-        evidence={
-            "metric": charge.metric.code,
-            "aggregation_type": charge.metric.aggregation_type,
-            "field_name": charge.metric.field_name,
-            "rounding": [charge.metric.rounding_function, charge.metric.rounding_precision],
-            "recurring": charge.metric.recurring,
-            "prorated": charge.prorated,
-            "keys": list(asked.sorting.keys),
-            "external_subscription_id": item.external_subscription_id,
-            "aggregated_units": str(aggregate.units),
-            "events_count": usage.events_count,
-            "from": item.window.start.isoformat(),
-            "until": item.window.until.isoformat(),
-            "arrivals": dict(arrivals),
-        },
+        evidence=_evidence(asked, aggregate, usage, arrivals),
     )
+
+
+def _evidence(asked: _Asked, aggregate: Aggregate, usage: Usage, arrivals: Mapping[str, int]) -> Mapping[str, Any]:
+    """What a fee keeps so that it can be explained and computed again: figures as text, exactly."""
+    metric, window = asked.charge.metric, asked.item.window
+    evidence: dict[str, Any] = {
+        "metric": metric.code,
+        "aggregation_type": metric.aggregation_type,
+        "field_name": metric.field_name,
+        "rounding": [metric.rounding_function, metric.rounding_precision],
+        "recurring": metric.recurring,
+        "prorated": asked.charge.prorated,
+        "keys": list(asked.sorting.keys),
+        "external_subscription_id": asked.item.external_subscription_id,
+        "aggregated_units": str(aggregate.units),
+        "units": str(usage.units),
+        "events_count": usage.events_count,
+        "from": window.start.isoformat(),
+        "until": window.until.isoformat(),
+        "days": window.days,
+        "full_days": window.full_days,
+        "arrivals": dict(arrivals),
+    }
+    if usage.total_amount:
+        evidence["total_amount"] = str(usage.total_amount)
+    if usage.steps is not None:
+        evidence["full_units"] = str(usage.held)
+        evidence["changes"] = [[str(step.full), str(step.prorated)] for step in usage.steps]
+    return evidence
 
 
 def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:

@@ -1,0 +1,74 @@
+"""How far lifetime usage has come on the way to its thresholds (spec 1 §6.7). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from laguna.kernel.money import ZERO
+
+RECURRING_LISTED_MAX = 1_000  # of the multiples that are reached, the latest
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Amounts in minor units, over 0: `fixed` ones in any order, `recurring` is repeated after the largest of them."""
+
+    fixed: Sequence[int] = ()
+    recurring: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`completion_ratio` is the part of the way from the threshold before: 0 to 1, 1 where it is reached."""
+
+    amount_cents: int
+    completion_ratio: Decimal
+    reached_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """When thresholds were reached, by their amounts: the times of the invoices made for them. Else `now`."""
+
+    now: datetime
+    billed_at: Mapping[int, datetime] = field(default_factory=dict[int, datetime])
+
+    def at(self, amount_cents: int) -> Progress:
+        return Progress(amount_cents, Decimal(1), self.billed_at.get(amount_cents, self.now))
+
+
+def progress(thresholds: Thresholds, total_cents: int, reached: Reached) -> list[Progress]:
+    """Each fixed threshold, by amount, then the recurring one's multiples up to the first that is not reached.
+
+    100, then every 200, of 723 used: 100, 300, 500 and 700 are reached, 900 to 23 of 200. What recurs is counted from
+    the largest fixed one, also where that is no multiple of it (W23).
+    """
+    found: list[Progress] = []
+    below, ahead = 0, False
+    for amount in sorted(set(thresholds.fixed)):
+        if amount <= total_cents:
+            found.append(reached.at(amount))
+        else:
+            found.append(Progress(amount, ZERO if ahead else _ratio(total_cents, below, amount)))
+            ahead = True
+        below = amount
+    if thresholds.recurring is None:
+        return found
+    if ahead:
+        return [*found, Progress(below + thresholds.recurring, ZERO)]
+    return [*found, *_recurring(below, thresholds.recurring, total_cents, reached)]
+
+
+def _recurring(base: int, step: int, total_cents: int, reached: Reached) -> list[Progress]:
+    times = max(total_cents - base, 0) // step
+    first = max(times - RECURRING_LISTED_MAX, 0) + 1
+    done = [reached.at(base + step * number) for number in range(first, times + 1)]
+    last = base + step * times
+    return [*done, Progress(last + step, _ratio(total_cents, last, last + step))]
+
+
+def _ratio(total_cents: int, below: int, amount: int) -> Decimal:
+    return Decimal(max(total_cents - below, 0)) / (amount - below)
