@@ -147,7 +147,7 @@ def test_what_can_not_change_any_more_is_told_in_a_header(client: Client) -> Non
     }
     assert "Warning" not in client.send("PUT", path, {"charge": same}).headers
     other = client.send("PUT", path, {"charge": {"charge_model": "package", "min_amount_cents": 9, "prorated": True}})
-    assert other.headers["Warning"] == '299 - "can not be changed: charge_model, prorated, min_amount_cents"'
+    assert other.headers["Warning"] == '299 - "can not be changed: charge_model, min_amount_cents, prorated"'
     one = f"{path}/filters/{client.get(path)['charge']['filters'][0]['lago_id']}"
     moved = client.send("PUT", one, {"filter": {"values": {"region": ["us"]}}})
     assert moved.headers["Warning"] == '299 - "can not be changed: values"'
