@@ -36,6 +36,25 @@ PROPERTIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "volume": st.fixed_dictionaries({"volume_ranges": ranges(touching=False)}),
     "graduated": st.fixed_dictionaries({"graduated_ranges": ranges(touching=True) | ranges(touching=False)}),
+    "percentage": st.fixed_dictionaries(
+        {
+            "rate": PRICES,
+            "fixed_amount": PRICES,
+            "per_transaction_max_amount": PRICES,
+            "free_units_per_events": st.just(2),
+        }
+    ),
+    "graduated_percentage": st.builds(
+        lambda rate, flat: {
+            "graduated_percentage_ranges": [
+                {"from_value": 0, "to_value": 10, "rate": rate, "flat_amount": flat},
+                {"from_value": 11, "to_value": None, "rate": flat, "flat_amount": rate},
+            ]
+        },
+        PRICES,
+        PRICES,
+    ),
+    "dynamic": st.just({}),
 }
 
 
@@ -47,7 +66,8 @@ def test_every_charge_model_has_a_formula_that_is_tested() -> None:
 @given(data=st.data())
 def test_the_written_out_formula_is_the_price(model: str, data: st.DataObject) -> None:
     properties = data.draw(PROPERTIES[model])
-    usage = Usage(data.draw(UNITS), events_count=data.draw(st.integers(0, 9)))
+    units = data.draw(UNITS)
+    usage = Usage(units, events_count=data.draw(st.integers(0, 9)), values=[units], total_amount=units)
     price = CHARGE_MODELS[model].price(usage, properties)
 
     steps = formula(model, usage, properties, price.details)

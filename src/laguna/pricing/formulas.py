@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from laguna.kernel.money import ZERO, decimal_text
-from laguna.pricing import graduated, volume
+from laguna.pricing import graduated, graduated_percentage, volume
 from laguna.pricing.price import Usage
 from laguna.pricing.tiers import Tier, read_tiers
 
@@ -58,6 +58,9 @@ def _volume(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, A
 
 
 def _graduated(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, Any]) -> list[Step]:
+    if usage.steps is not None:  # by the day: the changes that the fee's evidence tells, each in the tiers it fills
+        amount = graduated.price(usage, properties).amount
+        return [Step("amount", number(amount), amount)]
     steps: list[Step] = []
     below = ZERO
     for tier in read_tiers(properties[graduated.RANGES]):
@@ -69,6 +72,35 @@ def _graduated(usage: Usage, properties: Mapping[str, Any], details: Mapping[str
             break
         below = top
     return [*steps, _sum(steps)]
+
+
+def _percentage(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, Any]) -> list[Step]:
+    """From the details, which say what was free and what bounds changed."""
+    paid, rate = Decimal(details["paid_units"]), Decimal(details["rate"])
+    events, fixed = Decimal(details["paid_events"]), Decimal(details["fixed_fee_unit_amount"])
+    adjustment = Decimal(details["min_max_adjustment_total_amount"])
+    by_rate, by_event = paid * rate / 100, events * fixed
+    amount = f"{number(by_rate)} + {number(by_event)} + {number(adjustment)}"
+    return [
+        Step("percentage of the units", f"{number(paid)} * {number(rate)} / 100", by_rate),
+        Step("amounts of the events", f"{number(events)} * {number(fixed)}", by_event),
+        Step("amount", amount, by_rate + by_event + adjustment),
+    ]
+
+
+def _graduated_percentage(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, Any]) -> list[Step]:
+    steps: list[Step] = []
+    for item in details[graduated_percentage.RANGES]:
+        units, rate, flat = (Decimal(item[name]) for name in ("units", "rate", "flat_unit_amount"))
+        expression = f"{number(units)} * {number(rate)} / 100 + {number(flat)}"
+        end = "" if item["to_value"] is None else f" to {number(item['to_value'])}"
+        steps.append(Step(f"tier from {number(item['from_value'])}{end}", expression, units * rate / 100 + flat))
+    return [*steps, _sum(steps)]
+
+
+def _dynamic(usage: Usage, properties: Mapping[str, Any], details: Mapping[str, Any]) -> list[Step]:
+    amount = usage.total_amount if usage.units else ZERO
+    return [Step("amount", number(amount), amount)]
 
 
 def _tier_name(tier: Tier) -> str:
@@ -95,4 +127,7 @@ _FORMULAS: Mapping[str, Callable[[Usage, Mapping[str, Any], Mapping[str, Any]], 
     "package": _package,
     "volume": _volume,
     "graduated": _graduated,
+    "percentage": _percentage,
+    "graduated_percentage": _graduated_percentage,
+    "dynamic": _dynamic,
 }

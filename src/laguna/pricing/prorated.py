@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from laguna.kernel.money import ZERO
+from laguna.kernel.money import ZERO, round_half_up
 from laguna.pricing.price import Step
 from laguna.pricing.tiers import Tier
+
+_PLACES = 20  # decimals that intermediate results keep (spec 1 §0.1)
+_LARGE = 50  # digits before the point beyond which there is no room for that many
 
 
 def graduated_amount(steps: Sequence[Step], tiers: Sequence[Tier]) -> Decimal:
     """Each change fills the tiers from where the ones before it ended, at the part of its price that it is to pay.
 
     0-5 @10+100, 6-∞ @5+50: +5 for 0.7 of the period and -2 for half of it cost 35 - 10 + 100 = 125. A tier's flat
-    amount is due once it was reached; with nothing to pay in all only the first one's.
+    amount is due once it was reached; with nothing to pay in all only the first one's. Who holds less than nothing in
+    the end pays nothing.
     """
-    first_flat = tiers[0].flat_amount
-    if not sum((step.prorated for step in steps), ZERO):
-        return first_flat if sum((step.full for step in steps), ZERO) >= 0 else ZERO
     amount = held = most = ZERO
     for step in steps:
         if _changes_nothing(step, held):
             continue
-        share = step.prorated / step.full
         low, high = sorted((held, held + step.full))
-        sign = 1 if step.full > 0 else -1
-        amount += sign * share * _between(low, high, tiers)
+        amount += _between(low, high, tiers) * step.prorated / abs(step.full)
         held += step.full
         most = max(most, held)
     if held < 0:
         return ZERO
-    return max(amount, ZERO) + _flat_amounts(most, tiers)
+    if not _settled(sum((step.prorated for step in steps), ZERO)):
+        return tiers[0].flat_amount
+    return max(_settled(amount), ZERO) + _flat_amounts(most, tiers)
+
+
+def _settled(value: Decimal) -> Decimal:
+    """Without what divisions left behind: thirds that cancel out are nothing, and half a cent stays half a cent."""
+    return value if value.adjusted() >= _LARGE else round_half_up(value, _PLACES)
 
 
 def _changes_nothing(step: Step, held: Decimal) -> bool:
