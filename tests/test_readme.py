@@ -21,7 +21,7 @@ REFUSED = {
     *subscribe.UNSUPPORTED,
     *charges.UNSUPPORTED,
     *plans.UNSUPPORTED,
-    *plans.MONTHLY_FLAGS,
+    "bill_fixed_charges_monthly",
     *edit.UNSUPPORTED,
     "custom_agg",
     "custom",

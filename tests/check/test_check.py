@@ -97,7 +97,8 @@ CORRUPTIONS = {
     "late_deliveries": "UPDATE webhook_deliveries SET status = 'retrying',"
     " next_attempt_at = now() - interval '2 hours', last_attempt_at = now() - interval '3 hours'"
     " RETURNING 'deliveries wait since'",
-    "untold_invoices": "DELETE FROM webhook_messages WHERE webhook_type = 'invoice.created' RETURNING object_id",
+    "untold_invoices": "DELETE FROM webhook_messages WHERE id = (SELECT max(id::text)::uuid FROM webhook_messages"
+    " WHERE webhook_type = 'invoice.created') RETURNING object_id",
     "tenants": "UPDATE fees SET customer_id = (SELECT id FROM customers WHERE organization_id <> fees.organization_id"
     f" ORDER BY id LIMIT 1) WHERE id = {PLAN_FEE} RETURNING id",
 }

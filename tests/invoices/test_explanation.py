@@ -65,7 +65,7 @@ def test_each_charge_model_and_the_subscription_can_be_calculated_again(sandbox:
     assert {model for model, _ in MODELS.values()} == set(CHARGE_MODELS)
     by_model = {each["charge"]["code"]: each for each in explanations if each["charge"]}
     bounded = [step["expression"] for step in by_model["bounded"]["steps"][:-2]]
-    assert bounded == ["5.0001 * 7.7 / 100 + 1 * 0", "1 * 0.1", "1 * 0.5", "0.3850077 + 0.1 + 0.5"]
+    assert bounded == ["5.0001 * 7.7 / 100 + 0 * 0", "1 * 0.1", "1 * 0.5", "0.3850077 + 0.1 + 0.5"]
     assert by_model["dynamic"]["steps"][0]["expression"] == "0.37035"
     usage = by_model["standard"]["usage"]
     assert (usage["aggregated_units"], usage["units"]) == ("13.1235", "13.13")

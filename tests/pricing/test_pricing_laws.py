@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from laguna.pricing.models import CHARGE_MODELS, fee_amounts
 from laguna.pricing.price import Price, Usage
+from support.laws import LAW
 
-LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a law is about figures, not about speed
 MODELS = st.sampled_from(sorted(CHARGE_MODELS))
 PRICES = st.decimals(0, 10**6, places=5).map(lambda price: format(price, "f"))
 WHOLE_UNITS = st.integers(0, 10**6).map(Decimal)
@@ -102,7 +102,11 @@ def test_graduated_details_add_up_to_the_price_and_the_units(properties: dict[st
 
 
 @LAW
-@given(st.data(), st.sampled_from(["standard", "graduated", "package"]), st.lists(ANY_UNITS, min_size=2, max_size=5))
+@given(
+    st.data(),
+    st.sampled_from(["standard", "graduated", "package", "percentage", "graduated_percentage"]),
+    st.lists(ANY_UNITS, min_size=2, max_size=5),
+)
 def test_more_usage_never_costs_less(data: st.DataObject, model: str, levels: list[Decimal]) -> None:
     properties = data.draw(properties_of(model))
     amounts = [price(model, units, properties).amount for units in sorted(levels)]
@@ -177,6 +181,7 @@ TIER_LIKE = st.one_of(
             "to_value": BOUND_LIKE,
             "per_unit_amount": PRICE_LIKE,
             "flat_amount": PRICE_LIKE,
+            "rate": PRICE_LIKE,
         },
     ),
     JSON,
@@ -190,6 +195,13 @@ PROPERTIES_LIKE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "free_units": BOUND_LIKE,
         "graduated_ranges": st.one_of(st.lists(TIER_LIKE, max_size=3), tiers((0, 1)), JSON),
         "volume_ranges": st.one_of(st.lists(TIER_LIKE, max_size=3), tiers((1, 2)), JSON),
+        "graduated_percentage_ranges": st.one_of(st.lists(TIER_LIKE, max_size=3), JSON),
+        "rate": PRICE_LIKE,
+        "fixed_amount": PRICE_LIKE,
+        "free_units_per_events": BOUND_LIKE,
+        "free_units_per_total_aggregation": PRICE_LIKE,
+        "per_transaction_min_amount": PRICE_LIKE,
+        "per_transaction_max_amount": PRICE_LIKE,
         "pricing_group_keys": GROUPS_LIKE,
         "grouped_by": GROUPS_LIKE,
         "presentation_group_keys": st.one_of(

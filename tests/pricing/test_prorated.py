@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laguna.pricing.models import CHARGE_MODELS
-from laguna.pricing.price import Step, Usage
+from laguna.pricing.models import CHARGE_MODELS, fee_amounts
+from laguna.pricing.price import Price, Step, Usage
 from laguna.pricing.prorated import graduated_amount
 from laguna.pricing.tiers import Tier
+from support.laws import LAW
 
 D = Decimal
 
@@ -113,6 +114,7 @@ RANGES: list[dict[str, Any]] = [
 ]
 
 
+@LAW
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=10))
 def test_adds_for_the_whole_period_cost_what_they_cost_at_once(adds: list[int]) -> None:
     graduated = CHARGE_MODELS["graduated"]
@@ -122,6 +124,7 @@ def test_adds_for_the_whole_period_cost_what_they_cost_at_once(adds: list[int]) 
     assert prorated.amount == graduated.price(Usage(whole), {"graduated_ranges": RANGES}).amount
 
 
+@LAW
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 30)), max_size=10))
 def test_never_negative_and_never_more_than_for_all_days(drawn: list[tuple[int, int]]) -> None:
     steps = [Step(D(full), D(full) * days / 30) for full, days in drawn]
@@ -130,3 +133,67 @@ def test_never_negative_and_never_more_than_for_all_days(drawn: list[tuple[int, 
     most = sum((step.full for step in adds), D(0))
     in_full = [Step(most, most)] if most else []
     assert graduated_amount(adds, TWO) <= graduated_amount(in_full, TWO)
+
+
+def test_the_unit_amount_is_of_the_units_held_in_the_end() -> None:
+    graduated = CHARGE_MODELS["graduated"]
+    steps = [Step(D(5), D("3.5")), Step(D(-2), D(-1))]
+    price = graduated.price(Usage(D("2.5"), full_units=D(3), steps=steps), {"graduated_ranges": RANGES})
+    assert (price.amount, price.unit_amount * 3, price.details) == (125, 125, {})
+    gone = [Step(D(1), D("0.5")), Step(D(-1), D(0))]
+    assert graduated.price(Usage(D("0.5"), full_units=D(0), steps=gone), {"graduated_ranges": RANGES}).unit_amount == 0
+
+
+def test_a_removal_of_what_was_never_held_changes_nothing() -> None:
+    assert graduated_amount([Step(D(-1), D(0))], TWO) == 100
+    assert graduated_amount([Step(D(-1), D(0)), Step(D(1), D("0.7"))], TWO) == 107
+
+
+def test_an_add_that_was_gone_before_the_period_fills_no_tier() -> None:
+    assert graduated_amount([Step(D(9), D(0)), Step(D(1), D("0.7"))], TWO) == 107
+
+
+def test_changes_that_cancel_out_in_thirds_leave_only_the_first_flat_amount() -> None:
+    third = D(10) / 30
+    assert graduated_amount([Step(D(1), third), Step(D(1), third), Step(D(-2), -2 * third)], ONES) == 100
+    dust = [Step(D(1), third), Step(D(1), third), Step(D(-2), D(-20) / 30)]
+    assert sum(step.prorated for step in dust) != 0
+    assert graduated_amount(dust, ONES) == 100
+
+
+SAME_DAY = [(22, "107.10"), (12, "110.97"), (12, "114.84"), (12, "118.71"), (12, "122.58"), (7, "173.71")]
+
+
+def test_the_value_that_overflows_a_tier_pays_the_next_one() -> None:
+    steps: list[Step] = []
+    for days, expected in SAME_DAY:
+        steps.append(Step(D(1), D(days) / 31))
+        assert graduated_amount(steps, TWO).quantize(D("0.01")) == D(expected)
+    assert graduated_amount([Step(D(1), D(1))] * 6, TWO) == 205
+
+
+def test_an_upgrade_pays_the_days_before_on_the_old_plan_and_the_rest_on_the_new_one() -> None:
+    old = [Step(D(75), D(75) * 17 / 31), Step(D(20), D(20) * 2 / 31)]
+    new = [Step(D(95), D(95) * 14 / 31)]
+    assert [graduated_amount(steps, THREE).quantize(D("0.01")) for steps in (old, new)] == [D("273.23"), D("267.42")]
+
+
+def test_units_of_before_the_subscription_are_carried() -> None:
+    tiers = [tier(0, 5, "0", "0"), tier(6, None, "12", "0")]
+    steps = [Step(D(10), D(10))]
+    assert graduated_amount(steps, tiers) == 60
+    assert graduated_amount([*steps, Step(D(2), D(2) * 26 / 31)], tiers).quantize(D("0.01")) == D("80.13")
+
+
+def test_swaps_within_a_free_tier_cost_nothing() -> None:
+    tiers = [tier(0, 3, "0", "0"), tier(4, None, "10", "0")]
+    adds = [Step(D(1), D(1)), Step(D(1), D(4) / 31), Step(D(1), D(30) / 31)]
+    assert graduated_amount([*adds, Step(D(-1), D(0)), Step(D(1), D(28) / 31)], tiers) == 0
+
+
+def test_half_a_cent_is_not_lost_in_divisions() -> None:
+    """3 units for one day of 28 and 3 for the others are 3 units: 4.5 cents, not 4.4999..."""
+    steps = [Step(D(3), D(3) * days / 28) for days in (1, 27)]
+    amount = graduated_amount(steps, [tier(0, None, "0.015", "0")])
+    assert amount == D("0.045")
+    assert fee_amounts(Price(amount, D(0)), D(6), "EUR").amount_cents == 5

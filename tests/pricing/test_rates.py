@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from laguna.pricing.models import CHARGE_MODELS
 from laguna.pricing.price import Price, Reads, Usage
+from support.laws import LAW
 
 D = Decimal
 PERCENTAGE = CHARGE_MODELS["percentage"]
@@ -112,6 +113,66 @@ def test_counts_are_ones() -> None:
     assert PERCENTAGE.price(Usage(D(3), 3, "count_agg"), {**bounded, "free_units_per_events": 2}).amount == 2
 
 
+def test_the_event_that_reaches_the_free_total_pays_the_fixed_amount_although_events_are_free() -> None:
+    """Both allowances end when the first is used up (W14), also where the very first event does it."""
+    both = {"free_units_per_events": 3, "free_units_per_total_aggregation": "15"}
+    for bounds in ({}, {"per_transaction_min_amount": "0"}):
+        assert of(["20"], rate="1", fixed_amount="5", **both, **bounds).amount == D("5.05")
+        assert of(["15"], rate="1", fixed_amount="5", **both, **bounds).amount == 5
+        assert of(["1", "1", "1", "1"], rate="1", fixed_amount="5", **both, **bounds).amount == D("5.01")
+
+
+def test_details_tell_every_part() -> None:
+    price = of(["10", "80", "10000"], rate="2.99", fixed_amount="2", free_units_per_events=1, **BOUNDS)
+    assert price.amount == D("16.392")
+    assert price.details == {
+        "units": "10090.0",
+        "free_units": "10.0",
+        "free_events": 1,
+        "paid_units": "10080.0",
+        "rate": "2.99",
+        "per_unit_total_amount": "301.392",
+        "paid_events": 2,
+        "fixed_fee_unit_amount": "2.0",
+        "fixed_fee_total_amount": "4.0",
+        "min_max_adjustment_total_amount": "-289.0",
+    }
+
+
+def test_a_percentage_of_nothing_tells_so() -> None:
+    assert of([], rate="1.3", fixed_amount="2").details == {
+        "units": "0.0",
+        "free_units": "0.0",
+        "free_events": 0,
+        "paid_units": "0.0",
+        "rate": "1.3",
+        "per_unit_total_amount": "0.0",
+        "paid_events": 0,
+        "fixed_fee_unit_amount": "0.0",
+        "fixed_fee_total_amount": "0.0",
+        "min_max_adjustment_total_amount": "0.0",
+    }
+
+
+@pytest.mark.parametrize("kind", ["max_agg", "weighted_sum_agg", "custom_agg", "latest_agg"])
+def test_of_what_no_event_has_a_share_in_no_units_are_free(kind: str) -> None:
+    """One event has the value, the others 0; free events are only free of the fixed amount (spec 1 §3.9.4, W27)."""
+    usage = Usage(D(400), 4, kind)
+    free = {"rate": "1", "fixed_amount": "2", "free_units_per_events": 3, "free_units_per_total_aggregation": "100"}
+    price = PERCENTAGE.price(usage, free)
+    assert (price.amount, price.details["free_units"], price.details["free_events"]) == (6, "0.0", 3)
+    bounded = {"rate": "1", "fixed_amount": "2", "per_transaction_min_amount": "3", "per_transaction_max_amount": "5"}
+    assert PERCENTAGE.price(usage, bounded).amount == 5 + 3 * 3
+    assert PERCENTAGE.price(Usage(D(400), 0, kind), bounded).amount == 4
+    assert PERCENTAGE.price(Usage(D(0), 0, kind), bounded).amount == 0
+
+
+def test_free_units_of_a_refund_are_given_back() -> None:
+    """The first event is free, also of what it would take off: 10 units are left to pay."""
+    price = of(["-5", "10"], rate="1", free_units_per_events=1)
+    assert (price.amount, price.details["free_units"]) == (D("0.1"), "-5.0")
+
+
 def test_values_are_only_read_where_they_tell() -> None:
     assert PERCENTAGE.reads({"rate": "1", "fixed_amount": "2"}) is Reads.UNITS
     for extra in ({"free_units_per_events": 1}, {"per_transaction_max_amount": "0"}):
@@ -119,6 +180,7 @@ def test_values_are_only_read_where_they_tell() -> None:
     assert CHARGE_MODELS["dynamic"].reads({}) is Reads.AMOUNTS
 
 
+@LAW
 @given(st.lists(st.integers(0, 1000), max_size=12), st.integers(1, 5), st.integers(1, 2000))
 def test_laws_of_percentages(drawn: list[int], events: int, total: int) -> None:
     """Never negative; more usage never costs less; an allowance never makes it dearer."""
@@ -158,6 +220,7 @@ def test_graduated_percentage_of_two_tiers() -> None:
     assert GRADUATED.price(Usage(D(150), 1), touching).amount == 16
 
 
+@LAW
 @given(st.lists(st.decimals(0, 100, places=2), min_size=1, max_size=8))
 def test_tiers_at_once_are_tiers_step_by_step(drawn: list[Decimal]) -> None:
     totals = list(accumulate(drawn))

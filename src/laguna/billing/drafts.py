@@ -18,8 +18,11 @@ from laguna.billing.invoicing import Draft, Order, make_invoices
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import last_lines, next_billing_at, schedule_ending
 from laguna.invoices.dates import InvoiceDates
+from laguna.invoices.schemas import VISIBLE_STATUSES
 from laguna.kernel import signals, timers
 from laguna.kernel.context import Context
+from laguna.kernel.errors import forbidden, not_found
+from laguna.kernel.ids import parse_id
 from laguna.models import Charge, Customer, Invoice, InvoiceLine, Subscription
 from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import Kind, days, first_instant, local_date, period_containing
@@ -52,6 +55,46 @@ async def _recompute(
     )
     drafts = (await context.session.scalars(query)).all()
     await make_invoices(context, await _orders(context, drafts, finalize=finalize))
+
+
+async def refresh(context: Context, identifier: str) -> Invoice:
+    """Compute a draft again, as of now; any other invoice stays as it is (DRF-1)."""
+    invoice = await _locked(context, identifier)
+    if invoice.invoice_type != "subscription":
+        raise forbidden("invoice_not_refreshable")
+    await _remake(context, invoice, finalize=False)
+    return invoice
+
+
+async def finalize(context: Context, identifier: str) -> Invoice:
+    """Make a draft final before its time; what is no draft is not found (DRF-3)."""
+    invoice = await _locked(context, identifier)
+    if invoice.status != "draft":
+        raise not_found("invoice")
+    await _remake(context, invoice, finalize=True)
+    return invoice
+
+
+async def _locked(context: Context, identifier: str) -> Invoice:
+    query = (
+        select(Invoice)
+        .where(
+            Invoice.organization_id == context.organization_id,
+            Invoice.id == parse_id(identifier),
+            Invoice.status.in_(VISIBLE_STATUSES),
+        )
+        .with_for_update()
+    )
+    invoice = (await context.session.scalars(query)).one_or_none()
+    if invoice is None:
+        raise not_found("invoice")
+    return invoice
+
+
+async def _remake(context: Context, invoice: Invoice, *, finalize: bool) -> None:
+    if invoice.status == "draft":
+        await make_invoices(context, await _orders(context, [invoice], finalize=finalize))
+        await context.session.refresh(invoice)
 
 
 async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool) -> list[Order]:
@@ -146,6 +189,12 @@ async def _taxes_changed(context: Context, _: signals.Fact) -> None:
 @signals.receives(signals.PlansChanged)
 async def _plans_changed(context: Context, fact: signals.Fact) -> None:
     lines = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(fact.ids))
+    await _flag(context, Invoice.id.in_(lines))
+
+
+@signals.receives(signals.SubscriptionsChanged)
+async def _subscriptions_changed(context: Context, fact: signals.Fact) -> None:
+    lines = select(InvoiceLine.invoice_id).where(InvoiceLine.subscription_id.in_(fact.ids))
     await _flag(context, Invoice.id.in_(lines))
 
 

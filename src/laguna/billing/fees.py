@@ -135,7 +135,6 @@ def _true_up_fee(billable: Billable, missing: TrueUp, parent: FeeDocument, sourc
             "min_amount_cents": missing.parent.charge.min_amount_cents,
             "days": billable.window.days,
             "full_days": billable.window.full_days,
-            "minimum_cents": str(missing.minimum_cents),
             "used_cents": missing.used_cents,
             "precise_used_cents": str(missing.precise_used_cents),
         },

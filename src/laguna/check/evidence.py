@@ -94,7 +94,8 @@ EVIDENCE = (
         """
         SELECT organization_id, id, item_code, amount_cents, evidence FROM fees
         WHERE true_up_parent_fee_id IS NOT NULL AND deleted_at IS NULL AND coalesce(units <> 1 OR amount_cents <>
-            round((evidence ->> 'minimum_cents')::numeric - (evidence ->> 'used_cents')::numeric), true)
+            round((evidence ->> 'min_amount_cents')::numeric * (evidence ->> 'days')::numeric
+                / (evidence ->> 'full_days')::numeric - (evidence ->> 'used_cents')::numeric), true)
         """,
         "fee {id} of {item_code} is {amount_cents}, its evidence says {evidence}",
     ),

@@ -16,7 +16,7 @@ from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing import graduated, graduated_percentage, percentage, volume
 from laguna.pricing.price import Usage
 from laguna.pricing.properties import Bound
-from laguna.pricing.prorated import reached
+from laguna.pricing.prorated import PLACES, reached, settled
 from laguna.pricing.tiers import Tier, read_tiers
 
 
@@ -70,7 +70,9 @@ def _volume(priced: Priced) -> list[Step]:
     """Of a prorated charge the units held choose the tier."""
     usage = priced.usage
     tier = next(tier for tier in read_tiers(priced.properties[volume.RANGES]) if tier.holds_up_to(usage.held))
-    units, flat = max(usage.units, ZERO), tier.flat_amount if usage.units >= 0 else ZERO
+    if usage.units < 0 or usage.held < 0:
+        return [Step("amount", "0", ZERO)]
+    units, flat = usage.units, tier.flat_amount
     amount = units * tier.per_unit_amount + flat
     return [Step("amount", f"{number(units)} * {number(tier.per_unit_amount)} + {number(flat)}", amount)]
 
@@ -108,8 +110,9 @@ def _prorated_graduated(priced: Priced, tiers: Sequence[Tier]) -> list[Step]:
     units = sum((step.result for step in steps), ZERO)
     flats = [tier.flat_amount for tier in reached(Decimal(evidence["most"]), tiers)]
     parts = " + ".join(number(step.result) for step in steps) or "0"
-    amount = max(units, ZERO) + sum(flats, ZERO)
-    return [*steps, Step("amount", " + ".join([f"max({parts}, 0)", *map(number, flats)]), amount)]
+    amount = max(settled(units), ZERO) + sum(flats, ZERO)
+    text = f"max(round({parts}, {PLACES}), 0)"
+    return [*steps, Step("amount", " + ".join([text, *map(number, flats)]), amount)]
 
 
 def _graduated_percentage(priced: Priced) -> list[Step]:
@@ -153,12 +156,12 @@ def _bounded_percentage(priced: Priced) -> list[Step]:
     amount as if there were no bounds."""
     properties, evidence = priced.properties, priced.evidence
     rate, fixed = Decimal(properties["rate"]), Decimal(properties.get("fixed_amount") or 0)
-    units, between = Decimal(evidence["between_units"]), evidence["between"]
+    units, times = Decimal(evidence["between_units"]), evidence["fixed_times"]
     steps = [
         Step(
             "events between the bounds",
-            f"{number(units)} * {number(rate)} / 100 + {between} * {number(fixed)}",
-            units * rate / 100 + between * fixed,
+            f"{number(units)} * {number(rate)} / 100 + {times} * {number(fixed)}",
+            units * rate / 100 + times * fixed,
         )
     ]
     for name, bound in zip(("lowest", "highest"), percentage.BOUNDS, strict=True):

@@ -7,9 +7,9 @@ from typing import Any
 
 from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing.price import Price, Usage, per_unit
-from laguna.pricing.properties import Bound, Cleaning
+from laguna.pricing.properties import Cleaning
 from laguna.pricing.prorated import graduated_amount, pays_nothing, place
-from laguna.pricing.tiers import clean_ranges, default_ranges, read_tiers
+from laguna.pricing.tiers import clean_ranges, default_ranges, read_tiers, spread, touching_or_stepped
 
 RANGES = "graduated_ranges"
 
@@ -17,21 +17,16 @@ RANGES = "graduated_ranges"
 def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     """The tiers up to the one that holds all units: 12 units in 0-10 @10+2 and 11-∞ @5+3 cost 102 + 13 = 115.
 
-    A tier prices what lies above the end of the one before it. That is "top - from" where the two touch and
-    "top - from + 1" where they are a step apart, decided at each boundary, not for all tiers at once, so that no unit
-    is billed twice (spec 1 W5). No units still cost the first tier's flat amount (W4), and a tier that is filled
-    exactly does not open the next one.
+    No units still cost the first tier's flat amount (W4). A prorated charge is priced change by change where they are
+    known (spec 1 §5.7).
     """
+    tiers = read_tiers(properties[RANGES])
     if usage.steps is not None:
-        amount = graduated_amount(usage.steps, read_tiers(properties[RANGES]))
+        amount = graduated_amount(usage.steps, tiers)
         return Price(amount, per_unit(amount, usage.held))
     amount = ZERO
     details: list[dict[str, Any]] = []
-    below: Bound = 0
-    for tier in read_tiers(properties[RANGES]):
-        is_last = tier.holds_up_to(usage.units)
-        top = usage.units if is_last or tier.to_value is None else tier.to_value
-        units = ZERO + top - below
+    for tier, units in zip(tiers, spread(usage.units, (tier.to_value for tier in tiers)), strict=False):
         per_unit_total = units * tier.per_unit_amount
         total = per_unit_total + tier.flat_amount
         amount += total
@@ -46,9 +41,6 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
                 "total_with_flat_amount": decimal_text(total),
             }
         )
-        if is_last or tier.to_value is None:
-            break
-        below = tier.to_value
     return Price(amount, per_unit(amount, usage.units), {RANGES: details})
 
 
@@ -57,17 +49,12 @@ def evidence(usage: Usage, properties: Mapping[str, Any]) -> dict[str, Any]:
     only the first flat amount, or nothing, is due."""
     if usage.steps is None:
         return {}
-    if pays_nothing(usage.steps):
-        return {"outcome": "nothing" if sum(step.full for step in usage.steps) < 0 else "first_flat"}
     placed = place(usage.steps, read_tiers(properties[RANGES]))
     if placed.held < 0:
         return {"outcome": "nothing"}
+    if pays_nothing(usage.steps):
+        return {"outcome": "first_flat"}
     return {"outcome": "placed", "paid": [str(paid) for paid in placed.paid], "most": str(placed.most)}
-
-
-def _follows(end: Bound, start: Bound) -> bool:
-    """Touching, or a step apart."""
-    return start in (end, end + 1)
 
 
 def default_properties() -> dict[str, Any]:
@@ -77,5 +64,5 @@ def default_properties() -> dict[str, Any]:
 def clean(properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """What of `properties` can be stored, and the codes of what is wrong."""
     cleaning = Cleaning(properties)
-    clean_ranges(cleaning, RANGES, _follows)
+    clean_ranges(cleaning, RANGES, touching_or_stepped)
     return cleaning.result()

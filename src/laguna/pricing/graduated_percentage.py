@@ -8,8 +8,8 @@ from typing import Any
 
 from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing.price import Price, Usage, per_unit
-from laguna.pricing.properties import Bound, Cleaning
-from laguna.pricing.tiers import clean_ranges
+from laguna.pricing.properties import Cleaning
+from laguna.pricing.tiers import clean_ranges, spread, touching_or_stepped
 
 RANGES = "graduated_percentage_ranges"
 _HUNDRED = Decimal(100)
@@ -18,22 +18,19 @@ _HUNDRED = Decimal(100)
 def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     """The tiers up to the one that holds all units: 150 units in 0-100 5 % and 101-∞ 2 % + 10 cost 5 + 1 + 10 = 16.
 
-    What a tier takes is decided as in the graduated model: at each boundary, so that no unit is billed twice (W5).
+    No units still cost the first tier's flat amount (W4).
     """
     amount = ZERO
     details: list[dict[str, Any]] = []
-    below: Bound = 0
-    for tier in properties[RANGES]:
-        to_value: Bound | None = tier["to_value"]
-        is_last = to_value is None or usage.units <= to_value
-        units = ZERO + (usage.units if is_last or to_value is None else to_value) - below
+    tiers = properties[RANGES]
+    for tier, units in zip(tiers, spread(usage.units, (tier["to_value"] for tier in tiers)), strict=False):
         rate, flat_amount = Decimal(tier["rate"]), Decimal(tier["flat_amount"])
         rated = units * rate / _HUNDRED
         amount += rated + flat_amount
         details.append(
             {
                 "from_value": tier["from_value"],
-                "to_value": to_value,
+                "to_value": tier["to_value"],
                 "flat_unit_amount": decimal_text(flat_amount),
                 "rate": decimal_text(rate),
                 "units": decimal_text(units),
@@ -41,15 +38,7 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
                 "total_with_flat_amount": decimal_text(rated + flat_amount),
             }
         )
-        if is_last or to_value is None:
-            break
-        below = to_value
     return Price(amount, per_unit(amount, usage.units), {RANGES: details})
-
-
-def _follows(end: Bound, start: Bound) -> bool:
-    """Touching, or a step apart."""
-    return start in (end, end + 1)
 
 
 def default_properties() -> dict[str, Any]:
@@ -59,5 +48,5 @@ def default_properties() -> dict[str, Any]:
 def clean(properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """What of `properties` can be stored, and the codes of what is wrong."""
     cleaning = Cleaning(properties)
-    clean_ranges(cleaning, RANGES, _follows, {"rate": "invalid_rate", "flat_amount": "invalid_amount"})
+    clean_ranges(cleaning, RANGES, touching_or_stepped, {"rate": "invalid_rate", "flat_amount": "invalid_amount"})
     return cleaning.result()

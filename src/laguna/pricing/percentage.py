@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -32,7 +32,7 @@ class _Terms:
     def is_bounded(self) -> bool:
         return self.lowest is not None or self.highest is not None
 
-    def of(self, units: Decimal) -> Decimal:
+    def rated(self, units: Decimal) -> Decimal:
         return units * self.rate / _HUNDRED
 
     def bounded(self, amount: Decimal) -> Decimal:
@@ -55,22 +55,25 @@ def _terms(properties: Mapping[str, Any]) -> _Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Free:
+    """Units free of the rate, and events free of the amount per event."""
+
     units: Decimal = ZERO
     events: int = 0
 
 
 def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
-    """Rate 1.3 %, 2 per event, the first 3 events or 250 units free: 4 events of 50, 100, 250, 400 cost 11.15."""
+    """Rate 1.3 %, 2 per event, the first 3 events or 250 units free: 4 events of 50, 100, 250, 400 cost 11.15.
+
+    Usage is free until the first of both allowances is used up, with and without bounds (W14); the event that reaches
+    the free total pays what is above it, and the amount per event. Details add up: the rated and the fixed part and
+    the adjustment by bounds are the amount.
+    """
     terms = _terms(properties)
     free = _free(usage, terms)
     paid_units = max(usage.units - free.units, ZERO)
     paid_events = max(usage.events_count - free.events, 0) if usage.units else 0
-    rated, fixed = terms.of(paid_units), paid_events * terms.fixed
-    amount = rated + fixed
-    adjustment = ZERO
-    if terms.is_bounded:
-        amount, unbounded = _by_transaction(usage, terms)
-        adjustment = amount - unbounded
+    rated, fixed = terms.rated(paid_units), paid_events * terms.fixed
+    amount = _by_transaction(usage, terms, free, paid_events) if terms.is_bounded else rated + fixed
     details = {
         "units": decimal_text(usage.units),
         "free_units": decimal_text(free.units),
@@ -81,121 +84,120 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
         "paid_events": paid_events,
         "fixed_fee_unit_amount": decimal_text(terms.fixed if paid_events else ZERO),
         "fixed_fee_total_amount": decimal_text(fixed),
-        "min_max_adjustment_total_amount": decimal_text(adjustment),
+        "min_max_adjustment_total_amount": decimal_text(amount - (rated + fixed)),
     }
     return Price(amount, per_unit(amount, usage.units), details)
 
 
 def _free(usage: Usage, terms: _Terms) -> _Free:
-    """What is free of the rate and of the amount per event: the lesser of both allowances (W14)."""
     if not terms.free_events and not terms.free_total:
         return _Free()
     if usage.aggregation_type in _ONE_A_TIME:
         return _free_of_ones(int(usage.units), terms)
-    if usage.aggregation_type != "sum_agg":
-        return _Free(ZERO, _fewest(terms.free_events, 0))
-    running = list(_running(usage.values, terms))
-    below = sum(1 for total in running if total < terms.free_total)
-    events = _fewest(terms.free_events, below)
-    if not running or not running[-1]:
-        return _Free(ZERO, events)
-    last = running[-1]
-    if not terms.free_total or last <= terms.free_total:
-        return _Free(last, events)
-    return _Free(terms.free_total, events)
+    if usage.aggregation_type == "sum_agg":
+        return _free_of_sum(usage.values, terms)
+    return _Free(ZERO, terms.free_events)  # no event has a share in the units: none of them can be free
 
 
-def _fewest(*allowances: int) -> int:
-    """The smallest one that is set."""
-    return min((allowance for allowance in allowances if allowance), default=0)
+def _free_events(terms: _Terms, below_total: int) -> int:
+    """The fewest that a set allowance leaves free; `below_total` events stay below the free total."""
+    if not terms.free_total:
+        return terms.free_events
+    return min(terms.free_events or below_total, below_total)
 
 
 def _free_of_ones(count: int, terms: _Terms) -> _Free:
     """Where each event is one unit, the running total is 1, 2, 3, ..."""
     total = terms.free_total
-    below = (
-        min(count, int(total.to_integral_value(ROUND_CEILING)) - 1) if total > 0 else 0
-    )  # those strictly less than the total
-    if terms.free_events and terms.free_events < count:
-        last = Decimal(terms.free_events)
-    else:
-        last = Decimal(max(count, 0))
-    units = last if not total else min(last, total)
-    return _Free(units, _fewest(terms.free_events, max(below, 0)))
+    units = Decimal(min(count, terms.free_events or count))
+    below_total = min(count, max(int(total.to_integral_value(ROUND_CEILING)) - 1, 0))
+    return _Free(min(units, total or units), _free_events(terms, below_total))
 
 
-def _running(values: Sequence[Decimal], terms: _Terms) -> Iterable[Decimal]:
-    """The running total of the events that may be free: the first ones, else until it is more than the free total."""
-    total = ZERO
-    for position, value in enumerate(values):
-        if terms.free_events and position >= terms.free_events:
-            return
-        total += value
-        yield total
-        if not terms.free_events and total > terms.free_total:
-            return
+def _free_of_sum(values: Sequence[Decimal], terms: _Terms) -> _Free:
+    """Of the running total of the events that may be free: the first ones, else until it is more than the total."""
+    units, below_total = ZERO, 0
+    for value in values[: terms.free_events or None]:
+        units += value
+        below_total += units < terms.free_total
+        if not terms.free_events and units > terms.free_total:
+            break
+    return _Free(min(units, terms.free_total or units), _free_events(terms, below_total))
 
 
-def _by_transaction(usage: Usage, terms: _Terms) -> tuple[Decimal, Decimal]:
-    """The sum of each event's amount within its bounds, and the sum without them."""
-    bounded = unbounded = ZERO
-    for paid, times in _paid(usage, terms):
-        amount = terms.of(paid) + terms.fixed
-        unbounded += amount * times
-        bounded += terms.bounded(amount) * times
-    return bounded, unbounded
+@dataclass(frozen=True, slots=True)
+class _Transactions:
+    """So many `times` the same: what is paid of the units, and the amount per event."""
+
+    times: int
+    paid: Decimal
+    fixed: Decimal
 
 
-def _paid(usage: Usage, terms: _Terms) -> Iterable[tuple[Decimal, int]]:
-    """What of each event's value is to be paid, with how often it comes in a row; events that are free are left out."""
-    free_total, free_events = terms.free_total, terms.free_events
-    for value, times in _transactions(usage, terms):
+def _by_transaction(usage: Usage, terms: _Terms, free: _Free, paid_events: int) -> Decimal:
+    """The sum of what the events cost, each within the bounds."""
+    return sum(
+        (
+            each.times * terms.bounded(terms.rated(each.paid) + each.fixed)
+            for each in _transactions(usage, terms, free, paid_events)
+        ),
+        ZERO,
+    )
+
+
+def _transactions(usage: Usage, terms: _Terms, free: _Free, paid_events: int) -> Iterator[_Transactions]:
+    """The events that aren't wholly free."""
+    if usage.aggregation_type == "sum_agg":
+        yield from (_Transactions(1, paid, terms.fixed) for paid in _paid(usage.values, terms))
+    elif usage.units and usage.aggregation_type in _ONE_A_TIME:
+        count = int(usage.units)
+        entirely_free = min(free.events, count)
+        partly_free = free.units - entirely_free  # of the event that reaches the free total
+        yield _Transactions(count - entirely_free - (1 if partly_free else 0), _ONE, terms.fixed)
+        if partly_free:
+            yield _Transactions(1, _ONE - partly_free, terms.fixed)
+    elif usage.units:  # one event has all the units, the others none (spec 1 §3.9.4)
+        yield _Transactions(1, usage.units, terms.fixed if paid_events else ZERO)
+        yield _Transactions(max(paid_events - 1, 0), ZERO, terms.fixed)
+
+
+def _paid(values: Sequence[Decimal], terms: _Terms) -> Iterator[Decimal]:
+    """What isn't free of each event that isn't wholly free."""
+    has_events, has_total = bool(terms.free_events), bool(terms.free_total)
+    events, total = terms.free_events, terms.free_total
+    is_free = has_events or has_total
+    for value in values:
         paid = value
-        if free_total > 0:
-            if free_total > value:
-                free_total -= value
+        if is_free and not (has_events and not events):
+            if not has_total or value < total:
+                events, total = events - 1, total - value
                 continue
-            paid, free_total, free_events = value - free_total, ZERO, 0
-        elif free_events > 0:
-            free_events -= 1
-            continue
-        yield paid, times
+            paid = value - total
+        is_free = False
+        yield paid
 
 
 def evidence(usage: Usage, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Where amounts have bounds: how many events come to the lowest and to the highest, and how many to their own
-    amount, for how many units."""
+    """Where amounts have bounds: how many events come to the lowest and to the highest, and for the others how many
+    units, and how often the amount per event."""
     terms = _terms(properties)
     if not terms.is_bounded:
         return {}
-    at_lowest = at_highest = between = 0
+    free = _free(usage, terms)
+    paid_events = max(usage.events_count - free.events, 0) if usage.units else 0
+    at_lowest = at_highest = fixed_times = 0
     units = ZERO
-    for paid, times in _paid(usage, terms):
-        amount = terms.of(paid) + terms.fixed
+    for each in _transactions(usage, terms, free, paid_events):
+        amount = terms.rated(each.paid) + each.fixed
         bounded = terms.bounded(amount)
         if bounded > amount:
-            at_lowest += times
+            at_lowest += each.times
         elif bounded < amount:
-            at_highest += times
+            at_highest += each.times
         else:
-            between += times
-            units += paid * times
-    return {"at_lowest": at_lowest, "at_highest": at_highest, "between": between, "between_units": str(units)}
-
-
-def _transactions(usage: Usage, terms: _Terms) -> Iterable[tuple[Decimal, int]]:
-    """The values to walk, each with how often it comes in a row: of a sum its events, of a count as many ones as there
-    are, of anything else the value itself."""
-    if usage.aggregation_type in _ONE_A_TIME:
-        count = max(int(usage.units), 0)
-        apart = min(count, terms.free_events + int(terms.free_total) + 1)  # those that allowances may concern
-        yield from ((_ONE, 1) for _ in range(apart))
-        if count > apart:
-            yield _ONE, count - apart
-    elif usage.aggregation_type == "sum_agg":
-        yield from ((value, 1) for value in usage.values)
-    elif usage.units:
-        yield usage.units, 1
+            units += each.paid * each.times
+            fixed_times += each.times if each.fixed else 0
+    return {"at_lowest": at_lowest, "at_highest": at_highest, "between_units": str(units), "fixed_times": fixed_times}
 
 
 def reads(properties: Mapping[str, Any]) -> Reads:

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from laguna.kernel.money import ZERO
+from laguna.kernel.money import ZERO, round_half_up
 from laguna.pricing.price import Step
 from laguna.pricing.tiers import Tier
+
+PLACES = 20  # decimals that intermediate results keep (spec 1 §0.1)
+_PAID_PLACES = 40  # of units, which are multiplied afterwards
+_DIGITS = 70  # before and after the point: beyond there is no room for so many places
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Changes on the axis of units: how much of them is to be paid in each tier, how many units are held in the end,
-    and the most that were."""
+    """Changes on the axis of units: how much is to be paid in each tier, the units held in the end, and their most."""
 
     paid: Sequence[Decimal]
     held: Decimal
@@ -25,20 +28,21 @@ def graduated_amount(steps: Sequence[Step], tiers: Sequence[Tier]) -> Decimal:
     """Each change fills the tiers from where the ones before it ended, at the part of its price that it is to pay.
 
     0-5 @10+100, 6-∞ @5+50: +5 for 0.7 of the period and -2 for half of it cost 35 - 10 + 100 = 125. A tier's flat
-    amount is due once it was reached; with nothing to pay in all only the first one's.
+    amount is due once it was reached; with nothing to pay in all only the first one's. Who holds less than nothing in
+    the end pays nothing.
     """
-    if pays_nothing(steps):
-        return tiers[0].flat_amount if sum((step.full for step in steps), ZERO) >= 0 else ZERO
     placed = place(steps, tiers)
     if placed.held < 0:
         return ZERO
+    if pays_nothing(steps):
+        return tiers[0].flat_amount
     amount = sum((paid * tier.per_unit_amount for paid, tier in zip(placed.paid, tiers, strict=True)), ZERO)
-    return max(amount, ZERO) + sum((tier.flat_amount for tier in reached(placed.most, tiers)), ZERO)
+    return max(settled(amount), ZERO) + sum((tier.flat_amount for tier in reached(placed.most, tiers)), ZERO)
 
 
 def pays_nothing(steps: Sequence[Step]) -> bool:
     """Whether nothing was used, or what was cancels out."""
-    return not sum((step.prorated for step in steps), ZERO)
+    return not settled(sum((step.prorated for step in steps), ZERO))
 
 
 def place(steps: Sequence[Step], tiers: Sequence[Tier]) -> Placed:
@@ -50,10 +54,16 @@ def place(steps: Sequence[Step], tiers: Sequence[Tier]) -> Placed:
             continue
         low, high = sorted((held, held + step.full))
         for position, units in enumerate(_by_tier(low, high, tiers)):
-            paid[position] += units * step.prorated / abs(step.full)
+            if units:
+                paid[position] += units * step.prorated / abs(step.full)
         held += step.full
         most = max(most, held)
-    return Placed(paid, held, most)
+    return Placed([settled(units, _PAID_PLACES) for units in paid], held, most)
+
+
+def settled(value: Decimal, places: int = PLACES) -> Decimal:
+    """Without what divisions left behind: thirds that cancel out are nothing, and half a cent stays half a cent."""
+    return value if value.adjusted() >= _DIGITS - places else round_half_up(value, places)
 
 
 def _changes_nothing(step: Step, held: Decimal) -> bool:

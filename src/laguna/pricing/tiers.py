@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
+from laguna.kernel.money import ZERO
 from laguna.pricing.properties import Bound, Cleaning, read_decimal_text, read_number
 
 TIERS_MAX = 1_000
@@ -42,6 +43,27 @@ def read_tiers(ranges: Iterable[Mapping[str, Any]]) -> list[Tier]:
         )
         for item in ranges
     ]
+
+
+def spread(units: Decimal, ends: Iterable[Bound | None]) -> Iterator[Decimal]:
+    """How many of the units fall into each tier, by where the tiers end, up to the one that holds the last of them.
+
+    A tier has what lies above the end of the one before it. That is "top - from" where the two touch and
+    "top - from + 1" where they are a step apart, decided at each boundary, not for all tiers at once, so that no unit
+    is billed twice (spec 1 W5). A tier that is filled exactly does not open the next one: 12 over 10, 20, ∞ -> 10, 2.
+    """
+    below = ZERO
+    for end in ends:
+        if end is None or units <= end:
+            yield units - below
+            return
+        yield end - below
+        below = ZERO + end
+
+
+def touching_or_stepped(end: Bound, start: Bound) -> bool:
+    """Whether a tier of a graduated price may follow: it touches the one before it, or is a step apart."""
+    return start in (end, end + 1)
 
 
 def default_ranges() -> list[dict[str, Any]]:

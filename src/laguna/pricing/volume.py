@@ -22,12 +22,14 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
     """
     units, held = usage.units, usage.held
     tier = next(tier for tier in read_tiers(properties[RANGES]) if tier.holds_up_to(held))
-    per_unit_total = max(units, ZERO) * tier.per_unit_amount
-    flat_amount = tier.flat_amount if units >= 0 else ZERO
+    is_negative = units < 0 or held < 0
+    per_unit_total = ZERO if is_negative else units * tier.per_unit_amount
+    flat_amount = ZERO if is_negative else tier.flat_amount
     amount = per_unit_total + flat_amount
+    shown = tier.per_unit_amount if is_negative or held == units else per_unit(per_unit_total, held)
     details = {
         "flat_unit_amount": decimal_text(flat_amount),
-        "per_unit_amount": decimal_text(tier.per_unit_amount if units else ZERO),
+        "per_unit_amount": decimal_text(shown if held else ZERO),
         "per_unit_total_amount": decimal_text(per_unit_total),
     }
     return Price(amount, per_unit(amount, held), details)
