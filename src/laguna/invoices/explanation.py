@@ -89,8 +89,8 @@ class EventsObject(Output):
 
 class ExplainedUsageObject(Output):
     """`aggregated_units` are what the aggregation made of the events, `units` those after the metric's rounding, which
-    are priced. Of a prorated charge `full_units` are held at the end, and `changes` led there, by time: the full units
-    of each, and those that its days are worth."""
+    are priced. Of a prorated charge `full_units` are held at the end. `changes_count` changes led there; `changes` are
+    the first hundred by time: the full units of each, and those that its days are worth."""
 
     aggregation_type: str
     events: EventsObject
@@ -99,6 +99,7 @@ class ExplainedUsageObject(Output):
     rounding_precision: int | None
     units: str
     full_units: str | None
+    changes_count: int | None
     changes: list[list[str]] | None
 
 
@@ -240,7 +241,7 @@ def _evidence(fee: Fee) -> Mapping[str, Any]:
 
 
 def _usage(evidence: Mapping[str, Any]) -> ExplainedUsageObject:
-    function, precision = evidence.get("rounding", (None, None))
+    function, precision = evidence["rounding"]
     return ExplainedUsageObject(
         aggregation_type=evidence["aggregation_type"],
         events=EventsObject(
@@ -254,6 +255,7 @@ def _usage(evidence: Mapping[str, Any]) -> ExplainedUsageObject:
         rounding_precision=precision,
         units=evidence["units"],
         full_units=evidence.get("full_units"),
+        changes_count=evidence.get("changes_count"),
         changes=evidence.get("changes"),
     )
 
