@@ -80,6 +80,16 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },
+        **{
+            (method, f"/subscriptions/{{external_id}}/charges/{{charge_code}}{below}"): body
+            for method, below, body in (
+                ("PUT", "", {"charge": {"properties": {"amount": "9"}}}),
+                ("PATCH", "", {"charge": {"properties": {"amount": "9"}}}),
+                ("POST", "/filters", {"filter": {"values": {"region": [f"{MARK}-europe"]}}}),
+                ("PUT", "/filters/{lago_id}", {"filter": {"properties": {"amount": "9"}}}),
+                ("PATCH", "/filters/{lago_id}", {"filter": {"invoice_display_name": "B"}}),
+            )
+        },
         ("PUT", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("PATCH", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("PUT", "/invoices/{lago_id}/refresh"): {},
@@ -319,6 +329,47 @@ ATTACKS: dict[str, tuple[Attack, int, str]] = {
         ),
         404,
         "tax_not_found",
+    ),
+    "an override of A's charge": (
+        lambda b, a: b.send(
+            "POST",
+            "/subscriptions",
+            {
+                "subscription": {
+                    "external_customer_id": "b",
+                    "external_id": "b",
+                    "plan_code": _own_plan(b)["code"],
+                    "plan_overrides": {"charges": [{"id": a.ids["charge"], "properties": {"amount": "9"}}]},
+                }
+            },
+        ),
+        404,
+        "charge_not_found",
+    ),
+    "an override with A's tax": (
+        lambda b, a: b.send(
+            "POST",
+            "/subscriptions",
+            {
+                "subscription": {
+                    "external_customer_id": "b",
+                    "external_id": "b",
+                    "plan_code": _own_plan(b)["code"],
+                    "plan_overrides": {"tax_codes": [f"{MARK}-tax"]},
+                }
+            },
+        ),
+        404,
+        "tax_not_found",
+    ),
+    "A's filter through a charge of one's own": (
+        lambda b, a: b.send(
+            "PUT",
+            f"/plans/{_own_plan(b)['code']}/charges/calls/filters/{a.ids['filter']}",
+            {"filter": {"properties": {"amount": "9"}}},
+        ),
+        404,
+        "charge_filter_not_found",
     ),
     "a customer with A's tax": (
         lambda b, a: b.send("POST", "/customers", {"customer": {"external_id": "b", "tax_codes": [f"{MARK}-tax"]}}),

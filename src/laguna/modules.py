@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, endings, run, trials
+from laguna.billing import drafts, endings, override_routes, run, trials
 from laguna.billing import routes as billing_routes
 from laguna.catalog import charge_routes
 from laguna.catalog import routes as catalog_routes
@@ -40,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,
+    override_routes.router,
     billing_routes.invoices_router,
     invoices_routes.router,
     document_routes.router,

@@ -45,6 +45,10 @@ PARAMETERS = {
     "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}/filters": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/lifetime_usage": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
     "/webhook_deliveries/{lago_id}": "delivery",
@@ -113,6 +117,7 @@ def make_everything(client: Client) -> Tenant:
         ("drafted", {"external_customer_id": f"{MARK}-slow"}),
     ):
         subscribe(client, f"{MARK}-customer", f"{MARK}-plan", f"{MARK}-{external_id}", **more)
+    client.put(f"/subscriptions/{MARK}-later", {"subscription": {"plan_overrides": {"amount_cents": 900}}})
     event = {
         "transaction_id": f"{MARK}-event",
         "external_subscription_id": f"{MARK}-subscription",

@@ -126,15 +126,13 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
     )
+    followed = {
+        subscription_id: {charge.metric.id for charge in charges[plan_id]}
+        for subscription_id, plan_id in taking_over.items()
+    }
     rateables = [
-        _rateable(
-            billable,
-            charges[billable.party.plan.id],
-            charges.get(taking_over.get(billable.party.subscription.id, billable.party.plan.id), ())
-            if billable.occasion is Occasion.UPGRADED
-            else (),
-        )
-        for billable in billables
+        _rateable(item, charges[item.party.plan.id], followed.get(item.party.subscription.id, set()))
+        for item in billables
     ]
     rated = iter(await rate(context.session, context.organization_id, rateables))
     return [
@@ -157,13 +155,13 @@ async def _plans_taking_over(context: Context, billables: Sequence[Billable]) ->
     return {previous_id: plan_id for previous_id, plan_id in rows if previous_id is not None}
 
 
-def _rateable(billable: Billable, charges: Sequence[PricedCharge], taking_over: Sequence[PricedCharge]) -> Rateable:
+def _rateable(billable: Billable, charges: Sequence[PricedCharge], followed: set[UUID]) -> Rateable:
     """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23).
 
-    What is held from period to period and not paid by the day is the new plan's, where that has it, too (UPG-6).
+    What is held from period to period and not paid by the day is the new plan's, where that has the metric, too: it is
+    `followed` (UPG-6).
     """
     period, party = billable.ranges.charges, billable.party
-    followed = {charge.metric.id for charge in taking_over}
     billed = [
         charge
         for charge in charges
