@@ -28,6 +28,7 @@ def bench(database_url: str, *arguments: str) -> str:
     [
         (("ingest", "--events", "1000", "--runs", "1", "--workers", "1"), r"median ratio \d"),
         (("billing", "--subscriptions", "10", "--events", "500", "--runs", "1"), r"20 subscriptions.*\n.*invoices/s\n"),
+        (("documents", "--runs", "1"), r"lines 1,500, pages \d+, \d+ kB: [\d,]+ ms of a core, \d+ pages/s"),
         (("year", "--subscriptions", "5", "--events", "500"), r"5 subscriptions, 500 events, 60 invoices: a year in"),
     ],
 )

@@ -310,6 +310,10 @@ READS: dict[str, tuple[str, str, bool | None]] = {
     "/plans/{code}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
     "/subscriptions": ("subscriptions", "subscription", True),
     "/subscriptions/{external_id}": ("subscription", "subscription detail", None),
+    "/subscriptions/{external_id}/charges": ("charges", "charge", True),
+    "/subscriptions/{external_id}/charges/{charge_code}": ("charge", "charge", None),
+    "/subscriptions/{external_id}/charges/{charge_code}/filters": ("filters", "charge filter", True),
+    "/subscriptions/{external_id}/charges/{charge_code}/filters/{lago_id}": ("filter", "charge filter", None),
     "/subscriptions/{external_id}/lifetime_usage": ("lifetime_usage", "lifetime usage", None),
     "/taxes": ("taxes", "tax", True),
     "/taxes/{code}": ("tax", "tax", None),
@@ -363,7 +367,12 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     check(client.put("/organizations", {"organization": {"name": "N"}}), "/organizations")
     check(client.post("/taxes", {"tax": {"name": "T", "code": "t", "rate": 1}}), "/taxes/{code}")
     check(client.put("/taxes/t", {"tax": {"rate": 2}}), "/taxes/{code}")
-    metric = {"name": "M", "code": "m", "aggregation_type": "count_agg"}
+    metric = {
+        "name": "M",
+        "code": "m",
+        "aggregation_type": "count_agg",
+        "filters": [{"key": "k", "values": ["p", "s"]}],
+    }
     made = client.post("/billable_metrics", {"billable_metric": metric})
     check(made, "/billable_metrics/{code}")
     check(client.put("/billable_metrics/m", {"billable_metric": {"name": "N"}}), "/billable_metrics/{code}")
@@ -376,6 +385,18 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     subscription = {"external_customer_id": "c", "plan_code": "p", "external_id": "s"}
     made = client.post("/subscriptions", {"subscription": subscription})
     check(made, "/subscriptions/{external_id}")
+    for place in ("/plans/p", "/subscriptions/s"):
+        path, known = f"{place}/charges/m", "/plans/{code}/charges/{charge_code}"
+        check(client.put(path, {"charge": {"properties": {"amount": "2"}}}), known)
+        made = client.post(
+            f"{path}/filters", {"filter": {"values": {"k": [place[-1:]]}, "properties": {"amount": "3"}}}
+        )
+        check(made, f"{known}/filters/{{lago_id}}")
+        one = f"{path}/filters/{made['filter']['lago_id']}"
+        check(client.put(one, {"filter": {"properties": {"amount": "4"}}}), f"{known}/filters/{{lago_id}}")
+        check(client.delete(one), f"{known}/filters/{{lago_id}}")
+    check(client.post("/plans/p/charges", {"charge": {**charge, "code": "n"}}), "/plans/{code}/charges/{charge_code}")
+    check(client.delete("/plans/p/charges/n"), "/plans/{code}/charges/{charge_code}")
     event = {"transaction_id": "e", "external_subscription_id": "s", "code": "m"}
     check(client.post("/events", {"event": event}), "/events/{transaction_id}")
     batch = client.post("/events/batch", {"events": [{**event, "transaction_id": "f"}]})

@@ -20,6 +20,8 @@ from lago_python_client.models import (
     BillableMetricFilter,
     BillableMetricFilters,
     Charge,
+    ChargeFilter,
+    ChargeFilters,
     Charges,
     Customer,
     CustomerBillingConfiguration,
@@ -33,15 +35,19 @@ from lago_python_client.models import (
     Tax,
 )
 from lago_python_client.models.billing_entity import BillingEntityResponse
+from lago_python_client.models.charge import ChargeFilterResponse, ChargeOverrides, ChargeResponse, ChargesOverrides
 from lago_python_client.models.customer import CustomerResponse
+from lago_python_client.models.customer_projected_usage import CustomerProjectedUsageResponse
+from lago_python_client.models.customer_usage import CustomerUsageResponse
 from lago_python_client.models.event import EventResponse
 from lago_python_client.models.fee import FeeResponse
 from lago_python_client.models.invoice import InvoiceResponse
-from lago_python_client.models.plan import PlanResponse
+from lago_python_client.models.lifetime_usage import LifetimeUsageResponse
+from lago_python_client.models.plan import PlanOverrides, PlanResponse
 from lago_python_client.models.subscription import SubscriptionResponse
 from lago_python_client.models.tax import TaxResponse
 
-from support.billing import unix
+from support.billing import make_plan, standard, unix
 from support.client import Client, Sandbox
 
 IDENTIFIERS = [
@@ -202,6 +208,9 @@ def test_a_month_from_the_first_tax_to_the_paid_up_invoice(story: Client, lago: 
     assert (usage.amount_cents, usage.taxes_amount_cents, usage.total_amount_cents) == (1870, 374, 2244)
     assert usage.to_datetime == "2024-03-31T21:59:59Z"
     assert lago.customers.current_usage("acme", "acme-1", apply_taxes="false").taxes_amount_cents == 0
+    projected = lago.customers.projected_usage("acme", "acme-1")
+    assert isinstance(projected, CustomerProjectedUsageResponse)
+    assert (projected.amount_cents, projected.projected_amount_cents) == (1870, 1870)  # it is the last day
 
     story.at("2024-03-31T22:00:00Z")
     listed = lago.invoices.find_all({"external_customer_id": "acme", "per_page": 10, "page": 1})
@@ -218,6 +227,15 @@ def test_a_month_from_the_first_tax_to_the_paid_up_invoice(story: Client, lago: 
         "startup": 3100,
         **amounts,
     }
+
+    past = lago.customers.past_usage("acme", "acme-1", {"periods_count": 5})
+    assert past["meta"]["total_count"] == 1
+    assert isinstance(past["usage_periods"][0], CustomerUsageResponse)
+    assert (past["usage_periods"][0].amount_cents, past["usage_periods"][0].lago_invoice_id) == (1870, invoice.lago_id)
+    lifetime = lago.subscriptions.update_lifetime_usage("acme-1", 500)
+    assert isinstance(lifetime, LifetimeUsageResponse)
+    assert lago.subscriptions.lifetime_usage("acme-1") == lifetime
+    assert (lifetime.external_historical_usage_amount_cents, lifetime.invoiced_usage_amount_cents) == (500, 1870)
 
     fees = lago.fees.find_all({"external_subscription_id": "acme-1", "fee_type": "charge"})["fees"]
     assert [type(fee) for fee in fees] == [FeeResponse] * 4
@@ -278,6 +296,28 @@ def test_objects_are_updated_read_and_listed(story: Client, lago: Lago) -> None:
     assert lago.customers.create(Customer(external_id="c", name="After")).currency == "EUR"
     assert lago.customers.find("c").name == "After"
     assert lago.customers.find_all({"search_term": "aft"})["meta"]["total_count"] == 1
+
+
+def test_projected_usage_of_filters_and_groups_is_read(story: Client, lago: Lago) -> None:
+    """What no filter matches is read by the SDK, too, whose values may not be null there."""
+    filters = BillableMetricFilters(__root__=[BillableMetricFilter(key="region", values=["eu"])])
+    made = lago.billable_metrics.create(metric("calls", filters=filters))
+    assert made is not None
+    prices = [{"values": {"region": ["eu"]}, "properties": {"amount": "2", "pricing_group_keys": ["team"]}}]
+    priced = {**standard(made.lago_id, "1"), "filters": prices}
+    make_plan(story, charges=[priced])
+    lago.customers.create(Customer(external_id="acme"))
+    lago.subscriptions.create(Subscription(external_customer_id="acme", plan_code="plan", external_id="sub"))
+    for number, properties in enumerate(({"region": "eu", "team": "x"}, {})):
+        lago.events.create(
+            Event(transaction_id=f"t{number}", external_subscription_id="sub", code="calls", properties=properties)
+        )
+    usage = lago.customers.projected_usage("acme", "sub").charges_usage[0]
+    assert [each.values for each in usage.filters] == [{"region": ["eu"]}, {}]
+    assert usage.grouped_usage is not None
+    assert [each.grouped_by for each in usage.grouped_usage] == [{"team": "x"}, {}]
+    # one of 31 days has passed
+    assert [each.projected_amount_cents for each in usage.filters] == [6200, 3100]
 
 
 @pytest.mark.parametrize("identifier", IDENTIFIERS)
@@ -374,6 +414,78 @@ def test_lists_below_a_customer_come_without_a_key_and_are_refused(story: Client
     assert refusal(lago.customer_subscriptions.find_all, "acme").status_code == 401
     assert story.get("/customers/acme/invoices")["invoices"] == []
     assert story.get("/customers/acme/subscriptions")["subscriptions"] == []
+
+
+def filtered_plan(lago: Lago) -> str:
+    """A plan `startup` with a charge `users` that prices one region apart; the charge's id."""
+    regions = BillableMetricFilters(__root__=[BillableMetricFilter(key="region", values=["eu", "us", "asia"])])
+    made = lago.billable_metrics.create(metric("users", filters=regions))
+    assert made is not None
+    europe = ChargeFilter(values={"region": ["eu"]}, properties={"amount": "3"}, invoice_display_name="Europe")
+    filters = ChargeFilters(__root__=[europe])
+    created = lago.plans.create(
+        plan("startup", charge(made.lago_id, "standard", {"amount": "1"}, filters=filters, min_amount_cents=500))
+    )
+    assert created is not None
+    (stored,) = created.charges.__root__
+    assert (stored.code, stored.min_amount_cents) == ("users", 500)
+    assert [each.values for each in stored.filters.__root__] == [{"region": ["eu"]}]
+    return stored.lago_id
+
+
+def test_charges_and_filters_of_a_plan_one_by_one(lago: Lago) -> None:
+    filtered_plan(lago)
+    metric_id = lago.billable_metrics.find("users").lago_id
+    by_ten = {"amount": "5", "package_size": 10, "free_units": 0}
+    made = lago.plan_charges.create("startup", charge(metric_id, "package", by_ten, code="packs"))
+    assert isinstance(made, ChargeResponse)
+    wrong = charge(metric_id, "package", {"amount": "5", "package_size": 0})
+    assert refusal(lago.plan_charges.create, "startup", wrong).response["error_details"] == {
+        "properties": ["invalid_package_size", "invalid_free_units"]
+    }
+    changed = lago.plan_charges.update("startup", "packs", Charge(invoice_display_name="Packs"))
+    assert (changed.invoice_display_name, changed.properties["amount"]) == ("Packs", "5")
+    assert lago.plan_charges.find("startup", "packs").lago_id == made.lago_id
+    assert lago.plan_charges.destroy("startup", "packs").lago_id == made.lago_id
+
+    asia = ChargeFilter(values={"region": ["asia"]}, properties={"amount": "2"})
+    added = lago.plans.create_charge_filter("startup", "users", asia)
+    assert isinstance(added, ChargeFilterResponse)
+    again = refusal(lago.plans.create_charge_filter, "startup", "users", asia).response
+    assert again["error_details"] == {"values": ["value_already_exist"]}
+    repriced = ChargeFilter(properties={"amount": "4"}, cascade_updates=True)
+    assert lago.plans.update_charge_filter("startup", "users", added.lago_id, repriced).properties == {"amount": "4"}
+    assert lago.plans.find_charge_filter("startup", "users", added.lago_id).values == {"region": ["asia"]}
+    assert lago.plans.find_all_charge_filters("startup", "users", {"per_page": 1})["meta"]["total_count"] == 2
+    assert lago.plans.destroy_charge_filter("startup", "users", added.lago_id).lago_id == added.lago_id
+
+
+def test_a_subscription_with_prices_of_its_own(lago: Lago) -> None:
+    charge_id = filtered_plan(lago)
+    lago.customers.create(Customer(external_id="acme"))
+    overridden = ChargeOverrides(id=charge_id, properties={"amount": "9"}, invoice_display_name="Seats")
+    overrides = PlanOverrides(amount_cents=1, charges=ChargesOverrides(__root__=[overridden]))
+    made = lago.subscriptions.create(
+        Subscription(external_customer_id="acme", plan_code="startup", external_id="s", plan_overrides=overrides)
+    )
+    assert made is not None
+    assert (made.plan_code, made.plan_amount_cents) == ("startup", "1")  # its model has text there
+    found = lago.subscription_charges.find("s", "users")
+    assert (found.invoice_display_name, found.properties) == ("Seats", {"amount": "9"})
+    repriced = lago.subscription_charges.update("s", "users", Charge(properties={"amount": "8"}))
+    assert (repriced.lago_id, repriced.properties) == (found.lago_id, {"amount": "8"})
+
+    us = ChargeFilter(values={"region": ["us"]}, properties={"amount": "2"})
+    added = lago.subscriptions.create_charge_filter("s", "users", us)
+    again = refusal(lago.subscriptions.create_charge_filter, "s", "users", us).response
+    assert again["error_details"] == {"values": ["value_already_exists"]}
+    assert lago.subscriptions.update_charge_filter(
+        "s", "users", added.lago_id, ChargeFilter(properties={"amount": "7"})
+    ).properties == {"amount": "7"}
+    assert lago.subscriptions.find_charge_filter("s", "users", added.lago_id, "active").values == {"region": ["us"]}
+    assert lago.subscriptions.find_all_charge_filters("s", "users")["meta"]["total_count"] == 2
+    assert lago.subscriptions.destroy_charge_filter("s", "users", added.lago_id).lago_id == added.lago_id
+    assert lago.plan_charges.find("startup", "users").properties == {"amount": "1"}
 
 
 def test_a_metric_computes_by_its_expression_what_an_event_is_stored_with(story: Client, lago: Lago) -> None:

@@ -25,7 +25,16 @@ from support.everything import MARK, NOW, PARAMETERS, QUERIES, SHARED_TABLES, Te
 from support.routes import api_routes, application, every_route
 from support.server import Server
 
-WITHOUT_KEY = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+WITHOUT_KEY = {
+    "/health",
+    "/ready",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/oauth2-redirect",
+    "/redoc",
+    "/documents/{name}",  # the link is the key
+}
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 HISTORICAL = {"external_historical_usage_amount_cents": 900}
 
@@ -71,6 +80,16 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/subscriptions"): {
             "subscription": {**subscription, "plan_code": f"{MARK}-plan", "billing_entity_code": entity}
         },
+        **{
+            (method, f"/subscriptions/{{external_id}}/charges/{{charge_code}}{below}"): body
+            for method, below, body in (
+                ("PUT", "", {"charge": {"properties": {"amount": "9"}}}),
+                ("PATCH", "", {"charge": {"properties": {"amount": "9"}}}),
+                ("POST", "/filters", {"filter": {"values": {"region": [f"{MARK}-europe"]}}}),
+                ("PUT", "/filters/{lago_id}", {"filter": {"properties": {"amount": "9"}}}),
+                ("PATCH", "/filters/{lago_id}", {"filter": {"invoice_display_name": "B"}}),
+            )
+        },
         ("PUT", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("PATCH", "/subscriptions/{external_id}"): {"subscription": {"name": "Beta"}},
         ("PUT", "/invoices/{lago_id}/refresh"): {},
@@ -84,6 +103,8 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("PATCH", "/webhook_endpoints/{lago_id}"): {"webhook_endpoint": {"name": "Beta"}},
         ("POST", "/webhook_endpoints/{lago_id}/replay"): {"replay": {"to_datetime": "2030-01-01"}},
         ("POST", "/webhook_deliveries/{lago_id}/retry"): {},
+        ("POST", "/invoices/{lago_id}/download"): {},
+        ("POST", "/invoices/{lago_id}/download_pdf"): {},
     }
 
 
@@ -308,6 +329,47 @@ ATTACKS: dict[str, tuple[Attack, int, str]] = {
         ),
         404,
         "tax_not_found",
+    ),
+    "an override of A's charge": (
+        lambda b, a: b.send(
+            "POST",
+            "/subscriptions",
+            {
+                "subscription": {
+                    "external_customer_id": "b",
+                    "external_id": "b",
+                    "plan_code": _own_plan(b)["code"],
+                    "plan_overrides": {"charges": [{"id": a.ids["charge"], "properties": {"amount": "9"}}]},
+                }
+            },
+        ),
+        404,
+        "charge_not_found",
+    ),
+    "an override with A's tax": (
+        lambda b, a: b.send(
+            "POST",
+            "/subscriptions",
+            {
+                "subscription": {
+                    "external_customer_id": "b",
+                    "external_id": "b",
+                    "plan_code": _own_plan(b)["code"],
+                    "plan_overrides": {"tax_codes": [f"{MARK}-tax"]},
+                }
+            },
+        ),
+        404,
+        "tax_not_found",
+    ),
+    "A's filter through a charge of one's own": (
+        lambda b, a: b.send(
+            "PUT",
+            f"/plans/{_own_plan(b)['code']}/charges/calls/filters/{a.ids['filter']}",
+            {"filter": {"properties": {"amount": "9"}}},
+        ),
+        404,
+        "charge_filter_not_found",
     ),
     "a customer with A's tax": (
         lambda b, a: b.send("POST", "/customers", {"customer": {"external_id": "b", "tax_codes": [f"{MARK}-tax"]}}),

@@ -9,14 +9,16 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, endings, run, trials
+from laguna.billing import drafts, endings, override_routes, run, trials
 from laguna.billing import routes as billing_routes
 from laguna.catalog import charge_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import routes as ingestion_routes
 from laguna.ingestion.writer import Writer
+from laguna.invoices import document_routes
 from laguna.invoices import routes as invoices_routes
+from laguna.invoices.pdf import links
 from laguna.metrics import backfill
 from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
@@ -38,8 +40,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,
+    override_routes.router,
     billing_routes.invoices_router,
     invoices_routes.router,
+    document_routes.router,
+    document_routes.file_router,
     webhooks_routes.router,
 )
 JOBS = (backfill.fill_event_values,)
@@ -56,6 +61,7 @@ TIMERS = (
 @asynccontextmanager
 async def running(app: FastAPI, configuration: Settings) -> AsyncGenerator[None]:
     """What a process of the API runs beside its requests."""
+    links.serve_at(configuration.reachable_url)
     app.state.max_batch_events = configuration.max_batch_events
     app.state.writer = writer = Writer(app.state.database)
     writer.start()

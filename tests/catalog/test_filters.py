@@ -93,6 +93,14 @@ def test_everything_wrong_is_told_at_once(client: Client) -> None:
     }
 
 
+def test_a_filter_without_a_price_is_not_free(client: Client) -> None:
+    charge = standard(usage_metric(client), filters=[{"values": {"region": ["eu"]}}])
+    assert refused(client, charge) == {"properties": ["invalid_amount"]}
+    make_plan(client, charges=[{**charge, "filters": []}])
+    answer = client.send("POST", "/plans/plan/charges/u/filters", {"filter": {"values": {"region": ["eu"]}}})
+    assert answer.json()["error_details"] == {"properties": ["invalid_amount"]}
+
+
 def test_two_filters_with_the_same_values_are_refused(client: Client) -> None:
     filters = [a_filter("1", region=["eu", "us"]), a_filter("2", region=["us", "eu"])]
     assert refused(client, standard(usage_metric(client), filters=filters)) == {"values": ["value_already_exist"]}
@@ -132,6 +140,95 @@ def test_in_use_only_prices_change(client: Client) -> None:
     frozen = {"charge_model": "package", "min_amount_cents": 9, "prorated": True, "code": "other"}
     changed = client.put("/plans/plan/charges/u", {"charge": {**frozen, "properties": {"amount": "7"}}})["charge"]
     assert changed == {**plan["charges"][0], "properties": {"amount": "7"}}
+
+
+def test_what_can_not_change_any_more_is_told_in_a_header(client: Client) -> None:
+    make_plan(client, charges=[standard(usage_metric(client), "1", filters=[a_filter("1", region=["eu"])])])
+    subscribe(client)
+    path = "/plans/plan/charges/u"
+    same = {
+        "charge_model": "standard",
+        "code": "u",
+        "prorated": False,
+        "min_amount_cents": 0,
+        "properties": {"amount": "2"},
+    }
+    assert "Warning" not in client.send("PUT", path, {"charge": same}).headers
+    other = client.send("PUT", path, {"charge": {"charge_model": "package", "min_amount_cents": 9, "prorated": True}})
+    assert other.headers["Warning"] == '299 - "can not be changed: charge_model, min_amount_cents, prorated"'
+    one = f"{path}/filters/{client.get(path)['charge']['filters'][0]['lago_id']}"
+    moved = client.send("PUT", one, {"filter": {"values": {"region": ["us"]}}})
+    assert moved.headers["Warning"] == '299 - "can not be changed: values"'
+    renamed = client.send(
+        "PUT", "/billable_metrics/u", {"billable_metric": {"name": "N", "field_name": "x", "code": "u"}}
+    )
+    assert renamed.headers["Warning"] == '299 - "can not be changed: field_name"'
+
+
+def test_a_filter_that_stays_keeps_what_is_not_mentioned(client: Client) -> None:
+    named = {**a_filter("3", region=["eu"]), "invoice_display_name": "Europe"}
+    make_plan(client, charges=[standard(usage_metric(client), "1", filters=[named, a_filter("4", tier=["pro"])])])
+    path, kept = "/plans/plan/charges/u", {"values": {"region": ["eu"]}}
+    before = client.get(path)["charge"]["filters"]
+    (after,) = client.put(path, {"charge": {"filters": [kept]}})["charge"]["filters"]
+    assert after == before[0]
+    (cleared,) = client.put(path, {"charge": {"filters": [{**kept, "invoice_display_name": None}]}})["charge"][
+        "filters"
+    ]
+    assert cleared == {**after, "invoice_display_name": None}
+    unpriced = client.send("PUT", path, {"charge": {"filters": [{"values": {"region": ["us"]}}]}})
+    assert unpriced.json()["error_details"] == {"properties": ["invalid_amount"]}
+
+
+def test_another_metric_must_declare_what_the_filters_use(client: Client) -> None:
+    make_plan(client, charges=[standard(usage_metric(client), filters=[a_filter("1", region=["eu"])])])
+    plain = make_metric(client, "plain")
+    answer = client.send("PUT", "/plans/plan/charges/u", {"charge": {"billable_metric_id": plain}})
+    assert answer.json()["error_details"] == {"values": ["value_is_invalid"]}
+    both = {"billable_metric_id": plain, "filters": []}
+    assert client.put("/plans/plan/charges/u", {"charge": both})["charge"]["billable_metric_code"] == "plain"
+
+
+HUGE: list[tuple[Json, Json]] = [
+    ({"filters": [a_filter("1", region=["eu"])] * 1001}, {"filters": ["too_many_filters"]}),
+    ({"filters": [a_filter("1", region=["eu"] * 10_000 + ["x"])]}, {"values": ["value_is_invalid"]}),
+    (
+        {"filters": [a_filter("1", **{f"k{number}": ["x"] for number in range(10_000)})]},
+        {"values": ["value_is_invalid"]},
+    ),
+    ({"filters": [a_filter("9" * 1_000_000, region=["eu"])]}, {"properties": ["invalid_amount"]}),
+    ({"code": "x" * 256}, {"code": ["value_is_too_long"]}),
+    ({"min_amount_cents": 2**63}, {"min_amount_cents": ["value_is_out_of_range"]}),
+    ({"properties": {"amount": "1", "pricing_group_keys": ["\x00"]}}, {"properties": ["invalid_type"]}),
+    ({"filters": [a_filter("1", region=["\x00"])]}, {"values": ["value_is_invalid"]}),
+    ({"charge_model": "free"}, {"charge_model": ["value_is_invalid"]}),
+    ({"prorated": "yes", "invoiceable": 3}, {"prorated": ["value_is_invalid"], "invoiceable": ["value_is_invalid"]}),
+    ({"pay_in_advance": True}, {"pay_in_advance": ["unsupported_value"]}),
+    ({"accepts_target_wallet": True}, {"accepts_target_wallet": ["unsupported_value"]}),
+    ({"applied_pricing_unit": {"code": "c"}}, {"applied_pricing_unit": ["unsupported_value"]}),
+]
+
+
+@pytest.mark.parametrize(("more", "expected"), HUGE)
+def test_charges_beyond_all_bounds_are_refused(client: Client, more: Json, expected: Json) -> None:
+    assert refused(client, {**standard(usage_metric(client)), **more}) == expected
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], True, [None, 1, "x", [[]]]])
+def test_values_of_a_wrong_shape_count_as_absent_and_unknown_keys_are_ignored(client: Client, odd: Any) -> None:
+    metric = usage_metric(client)
+    charge = {**standard(metric), "unknown": odd, "filters": odd, "tax_codes": odd if odd == [] else None}
+    plan = make_plan(client, charges=[charge])
+    assert plan["charges"][0]["filters"] == []
+    shapeless = client.post("/plans/plan/charges", {"charge": {**standard(metric), "properties": odd}})["charge"]
+    assert shapeless["properties"] == {"amount": "0"}
+
+
+def test_a_thousand_charges_of_one_metric_are_numbered(client: Client) -> None:
+    metric = usage_metric(client)
+    charges = [{**standard(metric), "code": "u_7"}, *[standard(metric)] * 1000]
+    codes = [each["code"] for each in make_plan(client, charges=charges)["charges"]]
+    assert codes == ["u_7", "u", *(f"u_{number}" for number in range(8, 1007))]
 
 
 def test_another_model_needs_filters_of_its_own(client: Client) -> None:

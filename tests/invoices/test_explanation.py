@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from laguna.pricing.models import CHARGE_MODELS
 from support.billing import fees, make_customer, make_metric, make_plan, only_invoice, standard, subscribe, use
 from support.client import Client, Json, Sandbox
 from support.expressions import check_explained, recalculated
-from support.priced import make_priced_plan, make_recurring
 
 RANGES = [
     {"from_value": 0, "to_value": 10, "per_unit_amount": "0.333", "flat_amount": "1"},
     {"from_value": 11, "to_value": None, "per_unit_amount": "0.1", "flat_amount": "2"},
 ]
-MODELS: dict[str, Json] = {
-    "standard": {"amount": "0.3333333"},
-    "graduated": {"graduated_ranges": RANGES},
-    "package": {"amount": "1.07", "free_units": 3, "package_size": 4},
-    "volume": {"volume_ranges": RANGES},
+PERCENTAGES = [
+    {"from_value": 0, "to_value": 10, "rate": "3.3", "flat_amount": "1"},
+    {"from_value": 11, "to_value": None, "rate": "1", "flat_amount": "0"},
+]
+FREE = {"rate": "7.7", "fixed_amount": "0.3", "free_units_per_events": 1, "free_units_per_total_aggregation": "6"}
+BOUNDED = {"rate": "7.7", "per_transaction_min_amount": "0.1", "per_transaction_max_amount": "0.5"}
+MODELS: dict[str, tuple[str, Json]] = {
+    "standard": ("standard", {"amount": "0.3333333"}),
+    "graduated": ("graduated", {"graduated_ranges": RANGES}),
+    "package": ("package", {"amount": "1.07", "free_units": 3, "package_size": 4}),
+    "volume": ("volume", {"volume_ranges": RANGES}),
+    "graduated_percentage": ("graduated_percentage", {"graduated_percentage_ranges": PERCENTAGES}),
+    "percentage": ("percentage", FREE),
+    "bounded": ("percentage", BOUNDED),
+    "dynamic": ("dynamic", {}),
 }
 
 
@@ -36,21 +46,27 @@ def test_each_charge_model_and_the_subscription_can_be_calculated_again(sandbox:
         client.post("/taxes", {"tax": {"name": code, "code": code, "rate": rate, "applied_to_organization": True}})
     metric = make_metric(client, "bytes", "sum_agg", field_name="size", rounding_function="ceil", rounding_precision=2)
     charges = [
-        {"billable_metric_id": metric, "charge_model": model, "properties": properties, "code": model}
-        for model, properties in MODELS.items()
+        {"billable_metric_id": metric, "charge_model": model, "properties": properties, "code": code}
+        for code, (model, properties) in MODELS.items()
     ]
     make_plan(client, amount_cents=1000, charges=charges)
     make_customer(client)
     subscribe(client)
-    for size in ("7.1234", "5.0001", 1):
-        use(client, "2024-01-12T00:00:00Z", "bytes", size=size)
+    for number, size in enumerate(("7.1234", "5.0001", 1)):
+        event = {"transaction_id": f"b{number}", "external_subscription_id": "sub", "code": "bytes"}
+        event |= {"precise_total_amount_cents": "12.345", "properties": {"size": size}}
+        client.post("/events", {"event": event})
     client.at("2024-02-01T00:00:00Z")
 
     explanations, found = explained(client)
     assert len(found) == len(MODELS) + 1
     check_explained(explanations, found)
 
-    by_model = {each["charge"]["charge_model"]: each for each in explanations if each["charge"]}
+    assert {model for model, _ in MODELS.values()} == set(CHARGE_MODELS)
+    by_model = {each["charge"]["code"]: each for each in explanations if each["charge"]}
+    bounded = [step["expression"] for step in by_model["bounded"]["steps"][:-2]]
+    assert bounded == ["5.0001 * 7.7 / 100 + 0 * 0", "1 * 0.1", "1 * 0.5", "0.3850077 + 0.1 + 0.5"]
+    assert by_model["dynamic"]["steps"][0]["expression"] == "0.37035"
     usage = by_model["standard"]["usage"]
     assert (usage["aggregated_units"], usage["units"]) == ("13.1235", "13.13")
     assert (usage["rounding_function"], usage["rounding_precision"]) == ("ceil", 2)
@@ -92,17 +108,26 @@ def test_filters_groups_minimums_and_prorated_usage_are_explained(sandbox: Sandb
     client = sandbox("2024-01-17T00:00:00Z")
     filters = [{"key": "cloud", "values": ["aws", "gcp"]}]
     size = make_metric(client, "size", "sum_agg", field_name="size", filters=filters)
-    seats = make_metric(client, "seats", "sum_agg", field_name="size")
-    make_recurring(client, seats)
+    seats = make_metric(client, "seats", "sum_agg", field_name="size", recurring=True)
     prices = [
         {"values": {"cloud": ["aws"]}, "properties": {"amount": "0.1"}, "invoice_display_name": "Amazon"},
         {"values": {"cloud": ["gcp"]}, "properties": {"amount": "0.2", "pricing_group_keys": ["region"]}},
     ]
-    make_priced_plan(
+    make_plan(
         client,
-        [
+        charges=[
             {**standard(size, "0.3"), "filters": prices, "min_amount_cents": 1000},
             {**standard(seats, "31"), "prorated": True},
+            *(
+                {
+                    "billable_metric_id": seats,
+                    "charge_model": model,
+                    "properties": MODELS[model][1],
+                    "code": model,
+                    "prorated": True,
+                }
+                for model in ("volume", "graduated")
+            ),
         ],
     )
     make_customer(client)
@@ -132,6 +157,8 @@ def test_filters_groups_minimums_and_prorated_usage_are_explained(sandbox: Sandb
     assert (held["usage"]["units"], held["usage"]["full_units"]) == ("0.70968", "1")
     assert [full for full, _ in held["usage"]["changes"]] == ["2", "-1"]
     assert Decimal(held["usage"]["changes"][0][1]) == Decimal(24) / 31
+    graduated = next(each for each in explanations if each["charge"] and each["charge"]["code"] == "graduated")
+    assert [step["name"] for step in graduated["steps"][:2]] == ["paid in tier from 0 to 10", "amount"]
 
 
 def test_usage_below_zero_bills_nothing_and_says_so(sandbox: Sandbox) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from support.billing import invoices, make_customer, make_metric, make_plan, standard, subscribe, use
 from support.client import Client, Json, Sandbox
-from support.priced import make_priced_plan
 
 
 def past(client: Client, **query: object) -> list[Json]:
@@ -53,7 +52,7 @@ def test_filters_groups_and_true_ups(sandbox: Sandbox) -> None:
     ]
     charge = standard(metric, "3")
     charge["properties"]["pricing_group_keys"] = ["region"]
-    make_priced_plan(client, [{**charge, "filters": prices, "min_amount_cents": 2000}])
+    make_plan(client, charges=[{**charge, "filters": prices, "min_amount_cents": 2000}])
     make_customer(client)
     subscribe(client)
     for more in ({"cloud": "aws"}, {"cloud": "gcp"}, {"region": "eu"}, {"region": "us"}):

@@ -113,6 +113,24 @@ def test_it_goes_on_in_the_next_life_with_the_same_start_and_begins_anew_in_anot
     assert lifetime(story)["lago_id"] != first["lago_id"]
 
 
+def test_it_goes_on_over_changes_of_plan(story: Client) -> None:
+    set_to(story, 700)
+    first = lifetime(story)
+    use(story, "2024-01-11T00:00:00Z")
+    story.at("2024-01-15T00:00:00Z")
+    make_plan(story, "more", amount_cents=9000, charges=[standard(make_metric(story, "rows"), "3")])
+    upgraded = subscribe(story, plan="more")
+    use(story, "2024-01-16T00:00:00Z", "rows")
+    assert figures(story) == [700, 200, 300]
+    subscribe(story, plan="plan")  # at the end of the period
+    assert figures(story) == [700, 200, 300]
+    assert lifetime(story)["lago_subscription_id"] == upgraded["lago_id"]
+    story.at("2024-02-10T00:00:00Z")
+    use(story, "2024-02-10T00:00:00Z")
+    assert figures(story) == [700, 500, 200]
+    assert lifetime(story)["lago_id"] == first["lago_id"]
+
+
 def test_a_subscription_that_has_not_begun_has_used_nothing(story: Client) -> None:
     subscribe(story, external_id="later", subscription_at="2024-06-01T00:00:00Z")
     assert figures(story, "later") == [0, 0, 0]

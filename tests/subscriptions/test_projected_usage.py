@@ -8,7 +8,6 @@ import pytest
 
 from support.billing import make_customer, make_metric, make_plan, standard, subscribe, usage_of, use
 from support.client import Client, Json, Sandbox
-from support.priced import make_priced_plan, make_recurring
 
 
 def projected(client: Client, **query: Any) -> Json:
@@ -59,7 +58,7 @@ def test_each_level_is_the_sum_of_its_parts(sandbox: Sandbox) -> None:
     grouped["properties"] |= {"pricing_group_keys": ["region"], "presentation_group_keys": [{"value": "team"}]}
     plain = standard(metric, "1", code="plain")
     plain["properties"]["presentation_group_keys"] = [{"value": "team"}]
-    make_priced_plan(client, [{**grouped, "filters": prices}, plain])
+    make_plan(client, charges=[{**grouped, "filters": prices}, plain])
     make_customer(client)
     subscribe(client)
     client.at("2024-03-11T12:00:00Z")
@@ -89,9 +88,8 @@ def test_each_level_is_the_sum_of_its_parts(sandbox: Sandbox) -> None:
 
 def test_what_is_held_stays_as_it_is(sandbox: Sandbox) -> None:
     client = sandbox("2024-03-01T00:00:00Z")
-    metric = make_metric(client, "seats", "sum_agg", field_name="size")
-    make_recurring(client, metric)
-    make_priced_plan(client, [standard(metric, "5"), {**standard(metric, "31", code="p"), "prorated": True}])
+    metric = make_metric(client, "seats", "sum_agg", field_name="size", recurring=True)
+    make_plan(client, charges=[standard(metric, "5"), {**standard(metric, "31", code="p"), "prorated": True}])
     make_customer(client)
     subscribe(client)
     client.at("2024-03-11T12:00:00Z")

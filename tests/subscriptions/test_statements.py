@@ -15,9 +15,8 @@ from laguna.kernel.db import Database
 from laguna.kernel.queries import Query
 from laguna.subscriptions.current_usage import current_usage
 from laguna.subscriptions.projected_usage import projected_usage
-from support.billing import make_customer, make_metric, subscribe
+from support.billing import make_customer, make_metric, make_plan, subscribe
 from support.client import Client, Json, Sandbox
-from support.priced import make_priced_plan
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +63,7 @@ def subscribed(client: Client, charges: int, filters: int) -> None:
                 "filters": prices,
             }
         )
-    make_priced_plan(client, priced)
+    make_plan(client, charges=priced)
     make_customer(client)
     subscribe(client)
 

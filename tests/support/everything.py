@@ -35,6 +35,8 @@ PARAMETERS = {
     "/fees/{lago_id}": "fee",
     "/fees/{lago_id}/explanation": "fee",
     "/invoices/{lago_id}": "invoice",
+    "/invoices/{lago_id}/download": "invoice",
+    "/invoices/{lago_id}/download_pdf": "invoice",
     "/invoices/{lago_id}/finalize": "draft",
     "/invoices/{lago_id}/refresh": "draft",
     "/plans/{code}": f"{MARK}-plan",
@@ -43,6 +45,10 @@ PARAMETERS = {
     "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}/filters": f"{MARK}-subscription",
+    "/subscriptions/{external_id}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/lifetime_usage": f"{MARK}-subscription",
     "/taxes/{code}": f"{MARK}-tax",
     "/webhook_deliveries/{lago_id}": "delivery",
@@ -111,6 +117,7 @@ def make_everything(client: Client) -> Tenant:
         ("drafted", {"external_customer_id": f"{MARK}-slow"}),
     ):
         subscribe(client, f"{MARK}-customer", f"{MARK}-plan", f"{MARK}-{external_id}", **more)
+    client.put(f"/subscriptions/{MARK}-later", {"subscription": {"plan_overrides": {"amount_cents": 900}}})
     event = {
         "transaction_id": f"{MARK}-event",
         "external_subscription_id": f"{MARK}-subscription",
@@ -125,7 +132,9 @@ def make_everything(client: Client) -> Tenant:
     assert set(by_status) == {"draft", "finalized"}
     tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}
     tenant.ids["fee"] = client.get("/fees")["fees"][0]["lago_id"]
-    tenant.parameters["/invoices/{lago_id}"] = tenant.ids["invoice"]
+    for route in ("/invoices/{lago_id}", "/invoices/{lago_id}/download", "/invoices/{lago_id}/download_pdf"):
+        tenant.parameters[route] = tenant.ids["invoice"]
+    client.post(f"/invoices/{tenant.ids['invoice']}/download")
     for route in ("/invoices/{lago_id}/finalize", "/invoices/{lago_id}/refresh"):
         tenant.parameters[route] = tenant.ids["draft"]
     for route in ("/fees/{lago_id}", "/fees/{lago_id}/explanation"):

@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 from support.client import Json
 
-CONTEXT = decimal.Context(prec=100)
+CONTEXT = decimal.Context(prec=80)
 OPERATORS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -32,7 +32,7 @@ FUNCTIONS: dict[str, Callable[..., Decimal]] = {
 
 
 def evaluate(expression: str) -> Decimal:
-    """The value of an expression, with 100 digits."""
+    """The value of an expression, with 80 digits."""
     with decimal.localcontext(CONTEXT):
         return _value(ast.parse(expression, mode="eval").body, expression)
 

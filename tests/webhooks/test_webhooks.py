@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+import httpx
 import jwt
 import psycopg
 import pytest
@@ -56,10 +57,11 @@ def test_all_that_happens_to_a_customer_is_told(organization: Organization, rece
     client.delete("/subscriptions/s1")
     client.delete("/plans/p")
     client.delete("/billable_metrics/calls")
-    told = receiver.wait_for(12)
+    told = receiver.wait_for(14)
     assert types(told) == [
         "billable_metric.created", "billable_metric.deleted", "billable_metric.updated",
         "customer.created", "customer.updated", "invoice.created", "invoice.created",
+        "invoice.generated", "invoice.generated",
         "plan.created", "plan.deleted", "plan.updated", "subscription.started", "subscription.terminated",
     ]  # fmt: skip
     for got in told:
@@ -87,7 +89,24 @@ def test_drafts_are_told_when_made_and_the_invoice_when_final(organization: Orga
     client.at("2024-02-01T00:00:00Z")
     assert types(receiver.wait_for(2)) == ["invoice.drafted", "invoice.ready_to_finalize"]
     client.at("2024-02-04T00:00:00Z")
-    assert receiver.wait_for(3)[2].type == "invoice.created"
+    assert [got.type for got in receiver.wait_for(4)[2:]] == ["invoice.created", "invoice.generated"]
+
+
+def test_a_document_is_told_once_at_once_where_somebody_listens(organization: Organization, receiver: Receiver) -> None:
+    client = organization()
+    endpoint = listen(client, receiver, event_types=["invoice.generated"])
+    subscribe(client, in_advance=True)
+    (got,) = receiver.wait_for(1)
+    told = got.message["invoice"]
+    assert told == client.post(f"/invoices/{told['lago_id']}/download")["invoice"]
+    assert httpx.get(told["file_url"], timeout=60).content.startswith(b"%PDF")
+    client.put(f"/webhook_endpoints/{endpoint}", {"webhook_endpoint": {"event_types": []}})
+    client.at("2024-02-01T00:00:00Z")
+    later = client.get("/invoices")["invoices"][0]["lago_id"]
+    client.put(f"/webhook_endpoints/{endpoint}", {"webhook_endpoint": {"event_types": ["invoice.generated"]}})
+    for _ in range(2):
+        client.post(f"/invoices/{later}/download")  # is its first read
+    assert [got.message["invoice"]["lago_id"] for got in receiver.wait_for(2)] == [told["lago_id"], later]
 
 
 def test_a_skipped_zero_invoice_is_not_told(organization: Organization, receiver: Receiver) -> None:

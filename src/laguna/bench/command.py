@@ -58,3 +58,13 @@ def year(
     from laguna.bench.year import measure
 
     measure(subscriptions, events, typer.echo)
+
+
+@app.command()
+def documents(
+    runs: Annotated[int, typer.Option(min=1, help="Documents of each size, after one to warm up.")] = 9,
+) -> None:
+    """PDFs of invoices of one line, of 60 and of 1,500: pages a second of a core."""
+    from laguna.bench.documents import measure
+
+    measure(runs, typer.echo)

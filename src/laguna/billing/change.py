@@ -20,6 +20,7 @@ from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.changes import is_upgrade
 from laguna.subscriptions.grid import local_date
+from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.periods import terminating
 from laguna.subscriptions.schemas import SubscriptionInput
 
@@ -66,6 +67,7 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
     )
     context.session.add(successor)
     await context.session.flush()
+    await begin_lifetime(context, successor)
     return successor
 
 

@@ -192,6 +192,12 @@ async def _plans_changed(context: Context, fact: signals.Fact) -> None:
     await _flag(context, Invoice.id.in_(lines))
 
 
+@signals.receives(signals.SubscriptionsChanged)
+async def _subscriptions_changed(context: Context, fact: signals.Fact) -> None:
+    lines = select(InvoiceLine.invoice_id).where(InvoiceLine.subscription_id.in_(fact.ids))
+    await _flag(context, Invoice.id.in_(lines))
+
+
 @signals.receives(signals.MetricsChanged)
 async def _metrics_changed(context: Context, fact: signals.Fact) -> None:
     plans = select(Charge.plan_id).where(Charge.billable_metric_id.in_(fact.ids))

@@ -11,8 +11,11 @@ from sqlalchemy import select
 
 from laguna.accounts.service import entity_by_code
 from laguna.billing.news import tell
+from laguna.billing.overrides import CHANGEABLE, move_to
 from laguna.billing.schedule import schedule_ending
 from laguna.billing.start import start_or_wait
+from laguna.catalog.overrides import override_plan
+from laguna.catalog.schemas import PlanOverridesInput
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.queries import Query
@@ -22,7 +25,6 @@ from laguna.subscriptions.service import best_life_first, timezones_of
 
 # known to the API, not built yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
-    "plan_overrides": None,
     "usage_thresholds": [],
     "progressive_billing_disabled": False,
     "payment_method": None,
@@ -53,6 +55,8 @@ async def update_subscription(
         check_ending(context, data.ending_at, starts_at, problems)
     if "purchase_order_number" in values and subscription.status not in ("pending", "active"):
         problems.add("purchase_order_number", "purchase_order_number_not_editable")
+    if data.plan_overrides is not None:
+        await _override(context, subscription, data.plan_overrides, problems)
     problems.check()
     await _assign(context, subscription, data, values)
     moved = is_waiting and data.subscription_at is not None
@@ -82,6 +86,16 @@ async def _find(context: Context, external_id: str, query: Query) -> Subscriptio
     if not lives:
         raise not_found("subscription")
     return lives[0]
+
+
+async def _override(
+    context: Context, subscription: Subscription, overrides: PlanOverridesInput, problems: Problems
+) -> None:
+    if subscription.status not in CHANGEABLE:
+        problems.fail("plan_overrides", "value_is_invalid")
+    is_started = subscription.status == "active"
+    plan = await override_plan(context, subscription.plan_id, overrides, problems, is_started=is_started)
+    await move_to(context, subscription, plan)
 
 
 async def _assign(

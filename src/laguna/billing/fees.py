@@ -177,7 +177,7 @@ def _charge_fee(billable: Billable, line: RatedLine, sources: TaxSources) -> Fee
         pay_in_advance=charge.pay_in_advance,
         invoiceable=charge.invoiceable,
         amount_details=line.details,
-        evidence=line.evidence,
+        evidence=line.evidence(),
         taxable=taxable,
         taxes=fee_taxes(taxable),
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from laguna.billing.fees import Billable, subscription_fees, usage_fees
-from laguna.billing.news import tell_of_invoices
+from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
 from laguna.invoices.documents import InvoiceDocument, LineDocument
@@ -107,7 +107,7 @@ async def make_invoices(context: Context, orders: Sequence[Order]) -> list[Invoi
         await insert_invoices(writing, documents)
     else:
         await replace_contents(writing, documents)
-    await tell_of_invoices(context, "invoice.created", [document.id for document in documents if document.is_final])
+    await tell_of_final_invoices(context, [document.id for document in documents if document.is_final])
     if orders[0].draft is None:
         drafted = [document.id for document in documents if document.status == "draft"]
         await tell_of_invoices(context, ["invoice.drafted", "invoice.ready_to_finalize"], drafted)
@@ -126,15 +126,13 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
     )
+    followed = {
+        subscription_id: {charge.metric.id for charge in charges[plan_id]}
+        for subscription_id, plan_id in taking_over.items()
+    }
     rateables = [
-        _rateable(
-            billable,
-            charges[billable.party.plan.id],
-            charges.get(taking_over.get(billable.party.subscription.id, billable.party.plan.id), ())
-            if billable.occasion is Occasion.UPGRADED
-            else (),
-        )
-        for billable in billables
+        _rateable(item, charges[item.party.plan.id], followed.get(item.party.subscription.id, set()))
+        for item in billables
     ]
     rated = iter(await rate(context.session, context.organization_id, rateables))
     return [
@@ -157,13 +155,13 @@ async def _plans_taking_over(context: Context, billables: Sequence[Billable]) ->
     return {previous_id: plan_id for previous_id, plan_id in rows if previous_id is not None}
 
 
-def _rateable(billable: Billable, charges: Sequence[PricedCharge], taking_over: Sequence[PricedCharge]) -> Rateable:
+def _rateable(billable: Billable, charges: Sequence[PricedCharge], followed: set[UUID]) -> Rateable:
     """The usage a line bills: charges in arrears, over its usage range; none on a starting line (PER-23).
 
-    What is held from period to period and not paid by the day is the new plan's, where that has it, too (UPG-6).
+    What is held from period to period and not paid by the day is the new plan's, where that has the metric, too: it is
+    `followed` (UPG-6).
     """
     period, party = billable.ranges.charges, billable.party
-    followed = {charge.metric.id for charge in taking_over}
     billed = [
         charge
         for charge in charges

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from laguna.invoices.pdf.store import GENERATED, write_down
 from laguna.invoices.reading import invoice_details
 from laguna.invoices.schemas import InvoiceDetail
 from laguna.kernel.context import Context
 from laguna.models import Invoice, Subscription
 from laguna.subscriptions.schemas import SubscriptionNews
 from laguna.subscriptions.service import subscription_news
-from laguna.webhooks.outbox import emit
+from laguna.webhooks.outbox import emit, is_listened_to
 
 
 async def tell(context: Context, webhook_type: str, subscriptions: Sequence[Subscription]) -> None:
@@ -30,14 +31,27 @@ async def tell_of_invoices(context: Context, webhook_types: str | Sequence[str],
     """Something happened to invoices; they are told in the order given."""
 
     async def render() -> list[tuple[UUID, InvoiceDetail]]:
-        query = (
-            select(Invoice)
-            .where(Invoice.organization_id == context.organization_id, Invoice.id.in_(invoice_ids))
-            .execution_options(populate_existing=True)
-        )
-        found = {invoice.id: invoice for invoice in await context.session.scalars(query)}
-        invoices = [found[invoice_id] for invoice_id in invoice_ids]
+        invoices = await _invoices(context, invoice_ids)
         return list(zip(invoice_ids, await invoice_details(context, invoices), strict=True))
 
     if invoice_ids:
         await emit(context, webhook_types, "invoice", render)
+
+
+async def tell_of_final_invoices(context: Context, invoice_ids: Sequence[UUID]) -> None:
+    """Invoices are final. What their PDFs say is written down when one is first read; where somebody wants to hear of
+    them, at once (spec 3 DOC-1)."""
+    await tell_of_invoices(context, "invoice.created", invoice_ids)
+    if invoice_ids and await is_listened_to(context, GENERATED):
+        await write_down(context, await _invoices(context, invoice_ids))
+
+
+async def _invoices(context: Context, invoice_ids: Sequence[UUID]) -> list[Invoice]:
+    """As they were written, which is past the session; in the order given."""
+    query = (
+        select(Invoice)
+        .where(Invoice.organization_id == context.organization_id, Invoice.id.in_(invoice_ids))
+        .execution_options(populate_existing=True)
+    )
+    found = {invoice.id: invoice for invoice in await context.session.scalars(query)}
+    return [found[invoice_id] for invoice_id in invoice_ids]

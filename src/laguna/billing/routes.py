@@ -44,7 +44,7 @@ async def create(request: Request, context: Scoped) -> Response:
 async def update(request: Request, context: Scoped, query: Params, external_id: str) -> Response:
     data, problems = await read(request, "subscription", SubscriptionUpdateInput)
     subscription = await update_subscription(context, external_id, query, data, problems)
-    return reply("subscription", await subscription_detail(context, subscription))
+    return reply("subscription", await subscription_detail(context, subscription), problems.ignored)
 
 
 @router.delete("/subscriptions/{external_id:segment}", response_model=SubscriptionReply)

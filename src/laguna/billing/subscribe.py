@@ -14,6 +14,7 @@ from laguna.billing.change import change_plan
 from laguna.billing.edit import check_ending
 from laguna.billing.run import caught_up
 from laguna.billing.start import activate, start_or_wait
+from laguna.catalog.overrides import override_plan
 from laguna.catalog.service import Lock, find_plan
 from laguna.customers.service import create_customer, find_by_external_id
 from laguna.customers.service import tell as tell_of_customer
@@ -28,7 +29,6 @@ from laguna.subscriptions.schemas import SubscriptionInput
 MANDATORY = ("external_customer_id", "plan_code", "external_id")
 # known to the API, not billed yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
-    "plan_overrides": None,
     "usage_thresholds": [],
     "progressive_billing_disabled": False,
     "payment_method": None,
@@ -55,9 +55,10 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     external_id = data.external_id.strip()
     existing = await _living(context, external_id, customer)
     if existing is not None:
-        return await _subscribe_again(context, existing, plan, data)
+        return await _subscribe_again(context, existing, plan, data, problems)
     if await _is_taken(context, external_id):
         problems.fail("external_id", "value_already_exist")
+    plan = await _overridden(context, plan, data, problems)
     if customer.currency is None:
         customer.currency = plan.amount_currency  # CUS-12
     subscription = Subscription(
@@ -81,6 +82,12 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     await begin_lifetime(context, subscription)
     await start_or_wait(context, subscription)
     return subscription
+
+
+async def _overridden(context: Context, plan: Plan, data: SubscriptionInput, problems: Problems) -> Plan:
+    if data.plan_overrides is None:
+        return plan
+    return await override_plan(context, plan.id, data.plan_overrides, problems, is_started=False)
 
 
 async def _issuing_entity(context: Context, data: SubscriptionInput) -> BillingEntity | None:
@@ -136,15 +143,17 @@ async def _is_taken(context: Context, external_id: str) -> bool:
 
 
 async def _subscribe_again(
-    context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput
+    context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput, problems: Problems
 ) -> Subscription:
-    """Another POST for a living external id: nothing new, another plan for one that waits, or a change of plan."""
+    """Another POST for a living external id: nothing new, another plan for one that waits, or a change of plan. An
+    override counts as the plan it was made of (spec 2 W-7)."""
     if subscription.status == "active":
         subscription = (await caught_up(context, [subscription], today=True))[0]
-    if subscription.plan_id == plan.id:
+    current = await context.session.get_one(Plan, subscription.plan_id)
+    if plan.id in (current.id, current.parent_id):
         return subscription  # SUB-12
     if subscription.status == "active":
-        return await change_plan(context, subscription, plan, data)
+        return await change_plan(context, subscription, await _overridden(context, plan, data, problems), data)
     subscription.plan_id, subscription.updated_at = plan.id, context.now  # SUB-15
     if data.name:
         subscription.name = data.name.strip()

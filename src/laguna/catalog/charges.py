@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,11 +13,13 @@ from laguna.catalog.acceptance import Combination, check_combination
 from laguna.catalog.filters import (
     CheckedFilter,
     check_filters,
-    declared_values,
     delete_filters,
     filters_of,
+    identity,
+    read_values,
     replace_filters,
 )
+from laguna.catalog.priced import declared_values
 from laguna.catalog.schemas import ChargeInput, FilterInput
 from laguna.catalog.terms import Price, intern, note_since
 from laguna.kernel.context import Context
@@ -35,7 +36,8 @@ UNSUPPORTED: Mapping[str, Any] = {
     "applied_pricing_unit": None,
 }
 FIELDS = ("invoice_display_name", "prorated", "min_amount_cents", "invoiceable", "regroup_paid_fees")
-EDITABLE_IN_USE = ("invoice_display_name", "properties", "filters", "tax_codes")  # spec 1 §3.4
+EDITABLE_IN_USE = frozenset({"invoice_display_name", "properties", "filters", "tax_codes"})  # spec 1 §3.4
+ABOUT = frozenset({"id", "cascade_updates"})  # of a request: which charge, and how far
 DEFAULTS: Mapping[str, Any] = {
     "pay_in_advance": False,
     "prorated": False,
@@ -79,10 +81,16 @@ class Checked:
 
 
 async def metrics_of(context: Context, ids: Sequence[UUID]) -> dict[UUID, BillableMetric]:
-    query = select(BillableMetric).where(
-        BillableMetric.organization_id == context.organization_id,
-        BillableMetric.id.in_(ids),
-        BillableMetric.deleted_at.is_(None),
+    """Living metrics, held as they are: what one declares can't be taken from it while a charge comes to use it."""
+    query = (
+        select(BillableMetric)
+        .where(
+            BillableMetric.organization_id == context.organization_id,
+            BillableMetric.id.in_(ids),
+            BillableMetric.deleted_at.is_(None),
+        )
+        .order_by(BillableMetric.id)
+        .with_for_update(read=True)
     )
     return {metric.id: metric for metric in await context.session.scalars(query)}
 
@@ -92,22 +100,22 @@ async def check_charges(
     items: Sequence[tuple[ChargeInput, Charge | None]],
     known: Known,
     *,
-    in_use: bool,
+    editable: Collection[str] | None,
     problems: Problems,
     unknown: str = "billable_metrics",
 ) -> list[Checked]:
     """Validate charges of a plan's request, each with the one it changes, collecting every problem; unknown metrics are
-    404 at the end."""
+    404 at the end. Of an existing charge only the `editable` fields count, all of them where that is None."""
     ids = {item.billable_metric_id for item, _ in items if item.billable_metric_id}
     ids |= {charge.billable_metric_id for charge in known.charges.values()}
     metrics = await metrics_of(context, list(ids))
-    declared = await declared_values(context, list(metrics))
+    declared = await declared_values(context.session, metrics)
     checked: list[Checked] = []
     is_unknown = False
     for item, charge in items:
         values = item.given()
-        if charge is not None and in_use:
-            values = {field: values[field] for field in EDITABLE_IN_USE if field in values}
+        if charge is not None and editable is not None:
+            values = _only(editable, values, charge, problems)
         metric_id = values.get("billable_metric_id") or (charge.billable_metric_id if charge else None)
         metric = metrics.get(metric_id) if metric_id else None
         price = _price(values, known.prices[charge.id] if charge else None, problems)
@@ -116,11 +124,17 @@ async def check_charges(
             is_unknown = True
             continue
         _check_combination(values, charge, metric, price, problems)
-        filters = _filters(values, charge, price, known, declared[metric.id], problems)
+        filters = _filters(values, charge, metric, price, known, declared[metric.id], problems)
         checked.append(Checked(values, charge, metric, price, filters))
     if is_unknown and not problems:
         raise not_found(unknown)
     return checked
+
+
+def _only(editable: Collection[str], values: Mapping[str, Any], charge: Charge, problems: Problems) -> dict[str, Any]:
+    """What of a request counts; the rest is ignored, which is told where it says something else than it is (W7)."""
+    problems.ignore(values, [field for field in values if field not in editable and field not in ABOUT], charge)
+    return {field: value for field, value in values.items() if field in editable}
 
 
 def _check_combination(
@@ -142,20 +156,27 @@ def _check_combination(
 def _filters(
     values: Mapping[str, Any],
     charge: Charge | None,
+    metric: BillableMetric,
     price: Price,
     known: Known,
     declared: Mapping[str, Sequence[str]],
     problems: Problems,
 ) -> list[CheckedFilter] | None:
-    """The filters a charge will have; None where they stay. Those of another model can't."""
+    """The filters a charge will have; None where they stay. Those of another model or metric may be unable to."""
     model = CHARGE_MODELS.get(price.kind)
     if model is None:
         return None
     given: list[FilterInput] | None = values.get("filters")
+    existing = known.filters[charge.id] if charge else ()
+    same_model = charge is not None and price.kind == known.prices[charge.id].kind
     if given is not None:
-        return check_filters(given, model, declared, problems)
-    if charge is not None and price.kind != known.prices[charge.id].kind and known.filters[charge.id]:
+        priced = {identity(row.values) for row in existing} if same_model else set[Any]()
+        return check_filters(given, model, declared, problems, priced)
+    if existing and not same_model:
         problems.add("filters", "value_is_mandatory")
+    if charge is not None and charge.billable_metric_id != metric.id:
+        for row in existing:
+            read_values(row.values, declared, problems)
     return None
 
 
@@ -187,14 +208,29 @@ def _codes(checked: Sequence[Checked], kept: Sequence[Charge], problems: Problem
         if code and code in taken:
             problems.add("code", "value_already_exist")
         taken.add(code)
-    for index, item in enumerate(checked):
-        if not codes[index]:
-            base = item.metric.code
-            pattern = re.compile(re.escape(base) + r"_(\d{1,9})")
-            numbers = [int(match[1]) for code in taken if (match := pattern.fullmatch(code))]
-            codes[index] = base if base not in taken else f"{base}_{max([1, *numbers]) + 1}"
-            taken.add(codes[index])
-    return codes
+    numbering = Numbering(taken)
+    return [code or numbering.free(item.metric.code) for code, item in zip(codes, checked, strict=True)]
+
+
+class Numbering:
+    """Codes of charges of one plan that are not taken: the metric's, or that with the next number (spec 1 §3.2)."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._highest: dict[str, int] = {}
+        for code in self._taken:
+            base, _, number = code.rpartition("_")
+            if base and number.isascii() and number.isdigit() and len(number) < 10:
+                self._highest[base] = max(int(number), self._highest.get(base, 1))
+
+    def free(self, base: str) -> str:
+        """The next free code, which is taken from now on: u, u_2, u_3."""
+        code = base
+        while code in self._taken:
+            self._highest[base] = self._highest.get(base, 1) + 1
+            code = f"{base}_{self._highest[base]}"
+        self._taken.add(code)
+        return code
 
 
 async def store_charges(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -15,7 +15,7 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.ids import new_id
 from laguna.metrics.trimming import ALL_VALUES
-from laguna.models import BillableMetricFilter, Charge, ChargeFilter
+from laguna.models import Charge, ChargeFilter
 from laguna.pricing.models import ChargeModel
 
 Values = Mapping[str, Sequence[str]]
@@ -24,11 +24,12 @@ FILTERS_MAX = 1_000  # of a charge
 
 @dataclass(frozen=True, slots=True)
 class CheckedFilter:
-    """A filter of a request, ready to be stored."""
+    """A filter of a request, ready to be stored. Without a price, or a name that is told, what it has stays."""
 
     values: Values
-    price: Price
+    price: Price | None
     invoice_display_name: str | None
+    is_named: bool = True
 
 
 def check_filters(
@@ -36,8 +37,10 @@ def check_filters(
     model: ChargeModel,
     declared: Mapping[str, Sequence[str]],
     problems: Problems,
+    priced: Collection[Any] = (),
 ) -> list[CheckedFilter]:
-    """Read the filters of one charge, given the values that its metric declares, collecting every problem."""
+    """Read the filters of one charge, given the values that its metric declares, collecting every problem. Those that
+    exist, whose identities are in `priced`, may leave out their properties: they stay as they are."""
     checked: list[CheckedFilter] = []
     if len(items) > FILTERS_MAX:
         problems.add("filters", "too_many_filters")
@@ -45,13 +48,16 @@ def check_filters(
     seen: set[Any] = set()
     for item in items:
         values = read_values(item.values, declared, problems)
-        price = filter_price(item.properties, model, problems)
-        if values is None or price is None:
+        key = identity(values or {})
+        stays = item.properties is None and key in priced
+        price = None if stays else filter_price(item.properties, model, problems)
+        if values is None or (price is None and not stays):
             continue
-        if identity(values) in seen:
+        if key in seen:
             problems.add("values", "value_already_exist")  # W3
-        seen.add(identity(values))
-        checked.append(CheckedFilter(values, price, item.invoice_display_name))
+        seen.add(key)
+        is_named = "invoice_display_name" in item.given()
+        checked.append(CheckedFilter(values, price, item.invoice_display_name, is_named))
     return checked
 
 
@@ -79,9 +85,10 @@ def _are_texts(values: Any) -> bool:
 
 
 def filter_price(given: Mapping[str, Any] | None, model: ChargeModel, problems: Problems) -> Price | None:
-    """A filter's own price, by the model of its charge; breakdowns are the charge's (spec 1 §3.5)."""
+    """A filter's own price, by the model of its charge, without which it would be free; breakdowns are the charge's
+    (spec 1 §3.5)."""
     properties = {key: value for key, value in (given or {}).items() if key != "presentation_group_keys"}
-    cleaned, codes = model.clean(properties if given is not None else model.default_properties())
+    cleaned, codes = model.clean(properties)
     if codes:
         problems.add("properties", *codes)
         return None
@@ -106,78 +113,79 @@ async def filters_of(context: Context, charge_ids: Sequence[UUID]) -> dict[UUID,
     return found
 
 
-async def declared_values(context: Context, metric_ids: Sequence[UUID]) -> dict[UUID, dict[str, list[str]]]:
-    """Metric id -> key -> values that charges may price apart."""
-    found: dict[UUID, dict[str, list[str]]] = {metric_id: {} for metric_id in metric_ids}
-    query = select(BillableMetricFilter).where(BillableMetricFilter.billable_metric_id.in_(list(found)))
-    for row in await context.session.scalars(query):
-        found[row.billable_metric_id][row.key] = row.values
-    return found
-
-
 async def replace_filters(
     context: Context, wanted: Mapping[UUID, Sequence[CheckedFilter]], existing: Mapping[UUID, Sequence[ChargeFilter]]
 ) -> None:
     """Give charges just these filters. One with the values of an existing one changes that, and keeps its place."""
-    priced: dict[UUID, UUID] = {}
-    terms = iter(await intern(context, [item.price for items in wanted.values() for item in items]))
+    writing = await _writing(context, [item for items in wanted.values() for item in items])
     for charge_id, items in wanted.items():
         known = {identity(row.values): row for row in reversed(existing.get(charge_id, ()))}
         kept: set[UUID] = set()
         for item in items:
-            row = known.get(identity(item.values))
-            if row is None:
-                row = ChargeFilter(
-                    id=new_id(),
-                    organization_id=context.organization_id,
-                    charge_id=charge_id,
-                    values=dict(item.values),
-                    created_at=context.now,
-                )
-                context.session.add(row)
+            row = known.get(identity(item.values)) or new_filter(context, charge_id, item.values)
             kept.add(row.id)
-            _assign(context, row, item.invoice_display_name, next(terms), priced)
+            writing.assign(row, item)
         for row in existing.get(charge_id, ()):
             if row.id not in kept:
                 row.deleted_at = context.now
-    await context.session.flush()
-    await note_since(context, priced)
-
-
-def _assign(
-    context: Context, row: ChargeFilter, display_name: str | None, terms_id: UUID, priced: dict[UUID, UUID]
-) -> None:
-    if (row.invoice_display_name, row.terms_id) != (display_name, terms_id):
-        if row.terms_id != terms_id:
-            priced[row.id] = terms_id
-        row.invoice_display_name, row.terms_id = display_name, terms_id
-        row.updated_at = context.now
+    await writing.finish()
 
 
 async def add_filter(context: Context, charge: Charge, item: CheckedFilter) -> ChargeFilter:
     """One more filter of a charge."""
-    priced: dict[UUID, UUID] = {}
-    row = ChargeFilter(
-        id=new_id(),
-        organization_id=context.organization_id,
-        charge_id=charge.id,
-        values=dict(item.values),
-        created_at=context.now,
-    )
-    _assign(context, row, item.invoice_display_name, (await intern(context, [item.price]))[0], priced)
-    context.session.add(row)
-    await context.session.flush()
-    await note_since(context, priced)
+    writing = await _writing(context, [item])
+    row = new_filter(context, charge.id, item.values)
+    writing.assign(row, item)
+    await writing.finish()
     return row
 
 
-async def change_filter(context: Context, row: ChargeFilter, *, display_name: str | None, price: Price | None) -> None:
-    """Give a filter another name, and another price where there is one; its values stay."""
-    priced: dict[UUID, UUID] = {}
-    terms_id = row.terms_id if price is None else (await intern(context, [price]))[0]
-    _assign(context, row, display_name, terms_id, priced)
-    await context.session.flush()
-    await note_since(context, priced)
+async def change_filter(context: Context, row: ChargeFilter, item: CheckedFilter) -> None:
+    """Give a filter another name or price, as far as `item` has them; its values stay."""
+    writing = await _writing(context, [item])
+    writing.assign(row, item)
+    await writing.finish()
+
+
+def new_filter(context: Context, charge_id: UUID, values: Values) -> ChargeFilter:
+    """A filter without a price yet, added to the session."""
+    row = ChargeFilter(
+        id=new_id(),
+        organization_id=context.organization_id,
+        charge_id=charge_id,
+        values=dict(values),
+        created_at=context.now,
+        updated_at=context.now,
+    )
+    context.session.add(row)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Gives filters their names and terms, and notes since when."""
+
+    context: Context
+    terms: Mapping[bytes, UUID]
+    priced: dict[UUID, UUID]
+
+    def assign(self, row: ChargeFilter, item: CheckedFilter) -> None:
+        name = item.invoice_display_name if item.is_named else row.invoice_display_name
+        terms_id = row.terms_id if item.price is None else self.terms[item.price.hash]
+        if (row.invoice_display_name, row.terms_id) != (name, terms_id):
+            if row.terms_id != terms_id:
+                self.priced[row.id] = terms_id
+            row.invoice_display_name, row.terms_id, row.updated_at = name, terms_id, self.context.now
+
+    async def finish(self) -> None:
+        await self.context.session.flush()
+        await note_since(self.context, self.priced)
+
+
+async def _writing(context: Context, items: Sequence[CheckedFilter]) -> _Writing:
+    prices = [item.price for item in items if item.price is not None]
+    terms_ids = await intern(context, prices)
+    return _Writing(context, {price.hash: each for price, each in zip(prices, terms_ids, strict=True)}, {})
 
 
 async def delete_filters(context: Context, charge_ids: Sequence[UUID]) -> None:

@@ -106,10 +106,10 @@ async def _filters(session: AsyncSession, rows: Sequence[Any]) -> dict[UUID, lis
     filters = (await session.execute(query)).all()
     if not filters:
         return {}
-    declared = await _declared_values(session, {metric_of[row.charge_id] for row, _ in filters})
+    declared = await declared_values(session, {metric_of[row.charge_id] for row, _ in filters})
     found: dict[UUID, list[PricedFilter]] = {}
     for row, properties in filters:
-        known = declared.get(metric_of[row.charge_id], {})
+        known = declared[metric_of[row.charge_id]]
         accepted = {
             key: frozenset(known.get(key, ()) if values == [ALL_VALUES] else values)
             for key, values in row.values.items()
@@ -120,10 +120,10 @@ async def _filters(session: AsyncSession, rows: Sequence[Any]) -> dict[UUID, lis
     return found
 
 
-async def _declared_values(session: AsyncSession, metric_ids: Iterable[UUID]) -> dict[UUID, dict[str, list[str]]]:
+async def declared_values(session: AsyncSession, metric_ids: Iterable[UUID]) -> dict[UUID, dict[str, list[str]]]:
     """Metric id -> key -> the values that charges may price apart."""
-    found: dict[UUID, dict[str, list[str]]] = {}
-    query = select(BillableMetricFilter).where(BillableMetricFilter.billable_metric_id.in_(list(metric_ids)))
+    found: dict[UUID, dict[str, list[str]]] = {metric_id: {} for metric_id in metric_ids}
+    query = select(BillableMetricFilter).where(BillableMetricFilter.billable_metric_id.in_(list(found)))
     for row in await session.scalars(query):
-        found.setdefault(row.billable_metric_id, {})[row.key] = row.values
+        found[row.billable_metric_id][row.key] = row.values
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import Request, Response
 
 from laguna.catalog import service
@@ -16,8 +18,8 @@ from laguna.models import Plan
 router = api_router("plans")
 
 
-async def _answer(context: Scoped, plan: Plan) -> Response:
-    return reply("plan", (await service.plan_objects(context, [plan]))[0])
+async def _answer(context: Scoped, plan: Plan, ignored: Sequence[str] = ()) -> Response:
+    return reply("plan", (await service.plan_objects(context, [plan]))[0], ignored)
 
 
 @router.post("/plans", response_model=PlanReply, openapi_extra=body_of("plan", PlanInput))
@@ -44,7 +46,7 @@ async def show_plan(context: Scoped, code: str) -> Response:
 async def update_plan(request: Request, context: Scoped, code: str) -> Response:
     plan = await service.find_plan(context, code, service.Lock.EDIT)
     data, problems = await read(request, "plan", PlanInput)
-    return await _answer(context, await service.update_plan(context, plan, data, problems))
+    return await _answer(context, await service.update_plan(context, plan, data, problems), problems.ignored)
 
 
 @router.delete("/plans/{code:rest}", response_model=PlanReply)

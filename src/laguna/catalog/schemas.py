@@ -77,6 +77,28 @@ class PlanInput(Input):
     cascade_updates: Boolean = None
 
 
+class CascadeInput(Input):
+    """What a deletion may say."""
+
+    cascade_updates: Boolean = None
+
+
+class PlanOverridesInput(Input):
+    """What a subscription has otherwise than its plan; charges are named by their `id`."""
+
+    name: ShortText = None
+    invoice_display_name: ShortText = None
+    description: Text = None
+    amount_cents: Cents = None
+    amount_currency: CurrencyField = None
+    trial_period: Annotated[Decimal | None, decimal(0, 100_000)] = None
+    tax_codes: Texts = None
+    minimum_commitment: FreeObject = None
+    charges: list[ChargeInput] | None = None
+    fixed_charges: list[FreeObject] | None = None
+    usage_thresholds: list[FreeObject] | None = None
+
+
 class FilterObject(Output):
     lago_id: UUID
     charge_code: str

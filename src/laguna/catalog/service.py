@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select, update
 
+from laguna.catalog.cascade import cascade, state_of
 from laguna.catalog.charges import (
+    EDITABLE_IN_USE,
     NONE_KNOWN,
     charges_of,
     check_charges,
@@ -49,7 +52,7 @@ FIELDS = (
     "pay_in_advance",
     "trial_period",
 )
-FROZEN_IN_USE = frozenset({"code", "interval", "pay_in_advance", "amount_currency", "trial_period", *MONTHLY_FLAGS})
+FROZEN_IN_USE = ("code", "interval", "pay_in_advance", "amount_currency", "trial_period", *MONTHLY_FLAGS)
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 100, 255
 
 
@@ -78,13 +81,13 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     if "code" not in problems and data.code is not None:
         await _refuse_taken(context, problems, data.code, None)
     items = [(item, None) for item in data.charges or []]
-    checked = await check_charges(context, items, NONE_KNOWN, in_use=False, problems=problems)
+    checked = await check_charges(context, items, NONE_KNOWN, editable=None, problems=problems)
     problems.check()
     plan = Plan(
         organization_id=context.organization_id, pay_in_advance=False, created_at=context.now, updated_at=context.now
     )
     _assign(plan, values)
-    await _price(context, plan)
+    await price_plan(context, plan)
     await attach(context, PlanTax, {plan.id: data.tax_codes or []})
     await store_charges(context, plan, checked, NONE_KNOWN, problems)
     await _tell(context, "plan.created", plan)
@@ -96,18 +99,21 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
     in_use = await is_in_use(context, plan)
     values = data.given()
     if in_use:
+        problems.ignore(values, FROZEN_IN_USE, plan)
         values = {field: value for field, value in values.items() if field not in FROZEN_IN_USE}
     problems.mandatory(values, [field for field in MANDATORY if field in values])
     _check(values, values.get("interval", plan.interval), problems)
     if values.get("code") is not None and "code" not in problems:
         await _refuse_taken(context, problems, values["code"], plan.id)
     known = await known_charges(context, plan)
+    before = state_of(plan, known)
     items = [(item, known.charges.get(item.id) if item.id else None) for item in data.charges or []]
-    checked = await check_charges(context, items, known, in_use=in_use, problems=problems)
+    editable = EDITABLE_IN_USE if in_use else None
+    checked = await check_charges(context, items, known, editable=editable, problems=problems)
     problems.check()
     _assign(plan, values)
     plan.updated_at = context.now
-    await _price(context, plan)
+    await price_plan(context, plan)
     if data.tax_codes is not None:
         await attach(context, PlanTax, {plan.id: data.tax_codes})
     if data.charges is not None:
@@ -115,15 +121,26 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
         await delete_charges(context, [charge for charge in known.charges.values() if charge.id not in mentioned])
         kept = {charge_id: charge for charge_id, charge in known.charges.items() if charge_id in mentioned}
         await store_charges(context, plan, checked, replace(known, charges=kept), problems)  # PLN-3
-    await plan_changed(context, plan)
+    children = await cascade(context, plan, before) if data.cascade_updates else ()
+    await _changed(context, plan, children)
     return plan
 
 
-async def plan_changed(context: Context, plan: Plan) -> None:
-    """Have everything that depends on a plan follow, and tell of it."""
+@asynccontextmanager
+async def editing(context: Context, code: str, *, cascade_updates: bool | None) -> AsyncGenerator[Plan]:
+    """A plan to change something in, locked. Afterwards its overrides follow, if asked for, and all that depends on
+    it; and it is told."""
+    plan = await find_plan(context, code, Lock.EDIT)
+    before = state_of(plan, await known_charges(context, plan)) if cascade_updates else None
+    yield plan
+    await context.session.flush()
+    await _changed(context, plan, await cascade(context, plan, before) if before else ())
+
+
+async def _changed(context: Context, plan: Plan, children: Sequence[Plan]) -> None:
     plan.updated_at = context.now
     await context.session.flush()
-    await signals.announce(context, signals.PlansChanged((plan.id,)))
+    await signals.announce(context, signals.PlansChanged((plan.id, *(child.id for child in children))))
     await _tell(context, "plan.updated", plan)
 
 
@@ -168,7 +185,7 @@ def _assign(plan: Plan, values: Mapping[str, Any]) -> None:
         plan.plan_metadata = values["metadata"]
 
 
-async def _price(context: Context, plan: Plan) -> None:
+async def price_plan(context: Context, plan: Plan) -> None:
     """Point the plan at the terms of its amount."""
     price = Price(SUBSCRIPTION, {"amount_cents": plan.amount_cents, "amount_currency": plan.amount_currency})
     terms_id = (await intern(context, [price]))[0]
@@ -181,15 +198,18 @@ async def _price(context: Context, plan: Plan) -> None:
 
 
 async def is_in_use(context: Context, plan: Plan) -> bool:
-    """Whether any subscription, of any status, is or was on the plan (PLN-10)."""
-    return bool(await context.session.scalar(select(exists().where(Subscription.plan_id == plan.id))))
+    """Whether any subscription, of any status, is or was on the plan, or on an override of it (PLN-10)."""
+    family = select(Plan.id).where(or_(Plan.id == plan.id, Plan.parent_id == plan.id))
+    return bool(await context.session.scalar(select(exists().where(Subscription.plan_id.in_(family)))))
 
 
 async def delete_plan(context: Context, plan: Plan) -> None:
     """Mark for deletion; who hears of it ends the subscriptions first, then the plan goes (PLN-20)."""
-    plan.pending_deletion = True
-    plan.updated_at = context.now
-    await context.session.flush()
+    await context.session.execute(
+        update(Plan)
+        .where(or_(Plan.id == plan.id, Plan.parent_id == plan.id), Plan.deleted_at.is_(None))
+        .values(pending_deletion=True, updated_at=context.now)
+    )
     await signals.announce(context, signals.PlansDeleted((plan.id,)))
     await _tell(context, "plan.deleted", plan)
 

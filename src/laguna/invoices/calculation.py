@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from laguna.kernel.money import ZERO, exponent, round_cents, round_half_up, subunits
-from laguna.pricing.formulas import Step, formula, number
+from laguna.pricing.formulas import Priced, Step, formula, number
 from laguna.pricing.models import STORED_PLACES
 from laguna.pricing.price import Step as Change
 from laguna.pricing.price import Usage
@@ -30,7 +30,8 @@ class Calculated:
 def usage_steps(fee: Calculated) -> list[Step]:
     """A fee of usage: the charge model's formula, then minor units, precisely and rounded."""
     usage = usage_of(fee.evidence)
-    steps = list(formula(fee.kind, usage, fee.properties, fee.details))
+    priced = Priced(usage, fee.properties, fee.details, fee.evidence.get("formula", {}))
+    steps = list(formula(fee.kind, priced))
     amount = steps[-1].result
     billed = amount
     if usage.units < 0 or usage.held < 0 or amount < 0:  # then nothing is billed
@@ -52,7 +53,7 @@ def usage_of(evidence: Mapping[str, Any]) -> Usage:
         units=Decimal(evidence["units"]),
         events_count=evidence["events_count"],
         aggregation_type=evidence["aggregation_type"],
-        full_units=None if changes is None else Decimal(evidence["full_units"]),
+        full_units=Decimal(evidence["full_units"]) if changes is not None else None,
         steps=None if changes is None else [Change(Decimal(full), Decimal(prorated)) for full, prorated in changes],
         total_amount=Decimal(evidence.get("total_amount", 0)),
     )

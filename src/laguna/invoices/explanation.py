@@ -89,8 +89,8 @@ class EventsObject(Output):
 
 class ExplainedUsageObject(Output):
     """`aggregated_units` are what the aggregation made of the events, `units` those after the metric's rounding, which
-    are priced. Of a prorated charge `full_units` are held at the end, and `changes` led there, by time: the full units
-    of each, and those that its days are worth."""
+    are priced. Of a prorated charge `full_units` are held at the end. `changes_count` changes led there; `changes` are
+    the first hundred by time: the full units of each, and those that its days are worth."""
 
     aggregation_type: str
     events: EventsObject
@@ -99,6 +99,7 @@ class ExplainedUsageObject(Output):
     rounding_precision: int | None
     units: str
     full_units: str | None
+    changes_count: int | None
     changes: list[list[str]] | None
 
 
@@ -145,7 +146,7 @@ async def explain(context: Context, fee: Fee) -> FeeExplanationObject:
     terms = await session.get_one(Terms, fee.terms_id) if fee.terms_id else None
     line = await session.get(InvoiceLine, (fee.invoice_id, fee.subscription_id)) if fee.invoice_id else None
     taxes = (await session.scalars(select(FeeTax).where(FeeTax.fee_id == fee.id).order_by(FeeTax.id))).all()
-    usage = None if charge is None or fee.true_up_parent_fee_id else _usage(fee.evidence)
+    usage = None if charge is None or fee.true_up_parent_fee_id else _usage(_evidence(fee))
     coupons = fee.precise_coupons_amount_cents
     return FeeExplanationObject(
         lago_fee_id=fee.id,
@@ -234,8 +235,13 @@ async def _price(context: Context, fee: Fee, terms: Terms, line: InvoiceLine | N
     return ExplainedPriceObject(lago_id=terms.id, kind=terms.kind, properties=terms.properties, since=since)
 
 
+def _evidence(fee: Fee) -> Mapping[str, Any]:
+    """What the fee keeps. The first fees kept their priced units only as those that are shown."""
+    return {"units": str(fee.units), **fee.evidence}
+
+
 def _usage(evidence: Mapping[str, Any]) -> ExplainedUsageObject:
-    function, precision = evidence.get("rounding", (None, None))
+    function, precision = evidence["rounding"]
     return ExplainedUsageObject(
         aggregation_type=evidence["aggregation_type"],
         events=EventsObject(
@@ -249,6 +255,7 @@ def _usage(evidence: Mapping[str, Any]) -> ExplainedUsageObject:
         rounding_precision=precision,
         units=evidence["units"],
         full_units=evidence.get("full_units"),
+        changes_count=evidence.get("changes_count"),
         changes=evidence.get("changes"),
     )
 
@@ -260,7 +267,7 @@ async def _steps(context: Context, fee: Fee, terms: Terms | None) -> Sequence[St
     if fee.true_up_parent_fee_id is not None:
         parts = await _parts(context, fee)
         return true_up_steps(Calculated(terms.kind, fee.currency, terms.properties, fee.evidence, parts=parts))
-    calculated = Calculated(terms.kind, fee.currency, terms.properties, fee.evidence, fee.amount_details)
+    calculated = Calculated(terms.kind, fee.currency, terms.properties, _evidence(fee), fee.amount_details)
     return usage_steps(calculated) if fee.fee_type == "charge" else subscription_steps(calculated)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from laguna.customers.service import customer_objects
+from laguna.invoices.pdf.links import file_urls
 from laguna.invoices.schemas import (
     BillingPeriodObject,
     FeeItemObject,
@@ -181,6 +182,7 @@ async def _shared_fields(context: Context, invoices: Sequence[Invoice]) -> list[
         )
     }
     taxes = await _taxes_of(context, [invoice.id for invoice in invoices])
+    urls = await file_urls(session, invoices)
     return [
         {
             **{name: getattr(invoice, name) for name in _INVOICE_COLUMNS},
@@ -190,7 +192,7 @@ async def _shared_fields(context: Context, invoices: Sequence[Invoice]) -> list[
             "total_offsetted_credit_note_amount_cents": 0,
             "prepaid_granted_credit_amount_cents": None,
             "prepaid_purchased_credit_amount_cents": None,
-            "file_url": None,
+            "file_url": urls.get(invoice.id),
             "xml_url": None,
             "web_url": None,
             "customer": customers[invoice.customer_id],

@@ -68,10 +68,12 @@ def unavailable(retry_after_seconds: int = 1) -> ApiError:
 
 
 class Problems:
-    """Collects the invalid fields of one request, in order, each code once per field."""
+    """Collects the invalid fields of one request, in order, each code once per field; and those that are valid, but
+    say what can't be changed any more and are `ignored`."""
 
     def __init__(self) -> None:
         self.fields: dict[str, list[str]] = {}
+        self.ignored: list[str] = []
 
     def __contains__(self, field: str) -> bool:
         return field in self.fields
@@ -95,6 +97,13 @@ class Problems:
             given = values.get(field)
             if given is not None and given != default and given not in ([], {}, ""):
                 self.add(field, "unsupported_value")
+
+    def ignore(self, values: Mapping[str, Any], fields: Iterable[str], row: object) -> None:
+        """Note each of `fields` that is given with another value than `row` has: it has no effect (spec 1 §9 W7)."""
+        for field in fields:
+            given = values.get(field) or None
+            if given is not None and given != getattr(row, field, None) and field not in self.ignored:
+                self.ignored.append(field)
 
     def check(self) -> None:
         """Raise 422 when anything was collected."""

@@ -149,7 +149,7 @@ class ApiRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             open_context: OpenContext = request.app.state.open_context
-            if request.method not in ("GET", "DELETE"):
+            if request.method != "GET":
                 await receive_body(request)
             attempt = 1
             while True:

@@ -81,9 +81,11 @@ def error_response(status: int, body: Mapping[str, Any], headers: Mapping[str, s
     return json_response(msgspec.json.encode(body), status, headers)
 
 
-def reply(root: str, value: Output | Sequence[Output]) -> Response:
-    """`{"<root>": value}`; a sequence makes a list answer without `meta`."""
-    return json_response(b'{"%s":%s}' % (root.encode(), to_json(value)))
+def reply(root: str, value: Output | Sequence[Output], ignored: Sequence[str] = ()) -> Response:
+    """`{"<root>": value}`; a sequence makes a list answer without `meta`. Fields of the request that were `ignored` are
+    told in the header `Warning`."""
+    headers = {"Warning": f'299 - "can not be changed: {", ".join(sorted(ignored))}"'} if ignored else None
+    return json_response(b'{"%s":%s}' % (root.encode(), to_json(value)), headers=headers)
 
 
 def reply_page(plural: str, values: Sequence[Output], meta: Meta) -> Response:

@@ -47,6 +47,10 @@ class PlansDeleted(Fact):
     """Plans were marked for deletion; `ids` are plans."""
 
 
+class SubscriptionsChanged(Fact):
+    """Subscriptions have prices of their own, or others than before; `ids` are subscriptions."""
+
+
 Receiver = Callable[[Context, Fact], Awaitable[None]]
 _receivers: dict[type[Fact], list[Receiver]] = {}
 

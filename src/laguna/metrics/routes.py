@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import Request, Response
 
 from laguna.kernel.errors import Problems
@@ -18,8 +20,8 @@ from laguna.models import BillableMetric
 router = api_router("billable metrics")
 
 
-async def _answer(context: Scoped, metric: BillableMetric) -> Response:
-    return reply("billable_metric", (await service.metric_objects(context, [metric]))[0])
+async def _answer(context: Scoped, metric: BillableMetric, ignored: Sequence[str] = ()) -> Response:
+    return reply("billable_metric", (await service.metric_objects(context, [metric]))[0], ignored)
 
 
 @router.post("/billable_metrics", response_model=MetricReply, openapi_extra=body_of("billable_metric", MetricInput))
@@ -62,7 +64,7 @@ async def show_metric(context: Scoped, code: str) -> Response:
 async def update_metric(request: Request, context: Scoped, code: str) -> Response:
     metric = await find(context, BillableMetric, "billable_metric", code=code)
     data, problems = await read(request, "billable_metric", MetricInput)
-    return await _answer(context, await service.update_metric(context, metric, data, problems))
+    return await _answer(context, await service.update_metric(context, metric, data, problems), problems.ignored)
 
 
 @router.delete("/billable_metrics/{code:rest}", response_model=MetricReply)

@@ -70,6 +70,7 @@ async def update_metric(
     """Of a metric that a plan uses only name, description and filters change, the rest is ignored (spec 1 §2.8)."""
     values = data.given()
     if await _is_attached(context, metric):
+        problems.ignore(values, [field for field in FIELDS if field not in ALWAYS_EDITABLE], metric)
         values = {field: values[field] for field in ALWAYS_EDITABLE if field in values}
     _refuse_scripts(values)
     problems.mandatory(values, [field for field in MANDATORY if field in values])

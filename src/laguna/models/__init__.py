@@ -3,6 +3,7 @@
 from laguna.models.base import Base
 from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
+from laguna.models.document import InvoicePdf
 from laguna.models.event import Event, EventStream, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
 from laguna.models.lifetime import LifetimeUsage
@@ -36,6 +37,7 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "InvoiceParties",
+    "InvoicePdf",
     "InvoiceTax",
     "LifetimeUsage",
     "Organization",

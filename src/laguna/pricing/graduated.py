@@ -8,7 +8,7 @@ from typing import Any
 from laguna.kernel.money import ZERO, decimal_text
 from laguna.pricing.price import Price, Usage, per_unit
 from laguna.pricing.properties import Cleaning
-from laguna.pricing.prorated import graduated_amount
+from laguna.pricing.prorated import graduated_amount, pays_nothing, place
 from laguna.pricing.tiers import clean_ranges, default_ranges, read_tiers, spread, touching_or_stepped
 
 RANGES = "graduated_ranges"
@@ -42,6 +42,19 @@ def price(usage: Usage, properties: Mapping[str, Any]) -> Price:
             }
         )
     return Price(amount, per_unit(amount, usage.units), {RANGES: details})
+
+
+def evidence(usage: Usage, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Of units that are paid by the day, how much of them was paid in each tier, and the most that were held; or that
+    only the first flat amount, or nothing, is due."""
+    if usage.steps is None:
+        return {}
+    placed = place(usage.steps, read_tiers(properties[RANGES]))
+    if placed.held < 0:
+        return {"outcome": "nothing"}
+    if pays_nothing(usage.steps):
+        return {"outcome": "first_flat"}
+    return {"outcome": "placed", "paid": [str(paid) for paid in placed.paid], "most": str(placed.most)}
 
 
 def default_properties() -> dict[str, Any]:

@@ -31,22 +31,36 @@ KNOWN_CHARGE_MODELS = (
 @dataclass(frozen=True, slots=True)
 class ChargeModel:
     """`price` takes properties that `clean` let through without a code, or the default ones; `reads` says of such
-    properties what their price needs of usage."""
+    properties what their price needs of usage. `evidence` is what the formula needs beyond totals, as JSON."""
 
     name: str
     price: Callable[[Usage, Mapping[str, Any]], Price]
     clean: Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]]
     default_properties: Callable[[], dict[str, Any]]
     reads: Callable[[Mapping[str, Any]], Reads] = lambda properties: Reads.UNITS
+    evidence: Callable[[Usage, Mapping[str, Any]], dict[str, Any]] = lambda usage, properties: {}
 
 
 CHARGE_MODELS: Mapping[str, ChargeModel] = {
     model.name: model
     for model in (
         ChargeModel("standard", standard.price, standard.clean, standard.default_properties),
-        ChargeModel("graduated", graduated.price, graduated.clean, graduated.default_properties),
+        ChargeModel(
+            "graduated",
+            graduated.price,
+            graduated.clean,
+            graduated.default_properties,
+            evidence=graduated.evidence,
+        ),
         ChargeModel("package", package.price, package.clean, package.default_properties),
-        ChargeModel("percentage", percentage.price, percentage.clean, percentage.default_properties, percentage.reads),
+        ChargeModel(
+            "percentage",
+            percentage.price,
+            percentage.clean,
+            percentage.default_properties,
+            percentage.reads,
+            percentage.evidence,
+        ),
         ChargeModel(
             "graduated_percentage",
             graduated_percentage.price,

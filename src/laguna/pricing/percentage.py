@@ -40,10 +40,6 @@ class _Terms:
             amount = max(amount, self.lowest)
         return amount if self.highest is None else min(amount, self.highest)
 
-    def transaction(self, paid: Decimal) -> Decimal:
-        """What one event costs of which so much isn't free."""
-        return self.bounded(self.rated(paid) + self.fixed)
-
 
 def _terms(properties: Mapping[str, Any]) -> _Terms:
     lowest, highest = (properties.get(bound) for bound in BOUNDS)
@@ -129,21 +125,40 @@ def _free_of_sum(values: Sequence[Decimal], terms: _Terms) -> _Free:
     return _Free(min(units, terms.free_total or units), _free_events(terms, below_total))
 
 
+@dataclass(frozen=True, slots=True)
+class _Transactions:
+    """So many `times` the same: what is paid of the units, and the amount per event."""
+
+    times: int
+    paid: Decimal
+    fixed: Decimal
+
+
 def _by_transaction(usage: Usage, terms: _Terms, free: _Free, paid_events: int) -> Decimal:
     """The sum of what the events cost, each within the bounds."""
+    return sum(
+        (
+            each.times * terms.bounded(terms.rated(each.paid) + each.fixed)
+            for each in _transactions(usage, terms, free, paid_events)
+        ),
+        ZERO,
+    )
+
+
+def _transactions(usage: Usage, terms: _Terms, free: _Free, paid_events: int) -> Iterator[_Transactions]:
+    """The events that aren't wholly free."""
     if usage.aggregation_type == "sum_agg":
-        return sum((terms.transaction(paid) for paid in _paid(usage.values, terms)), ZERO)
-    if not usage.units:
-        return ZERO
-    if usage.aggregation_type in _ONE_A_TIME:
+        yield from (_Transactions(1, paid, terms.fixed) for paid in _paid(usage.values, terms))
+    elif usage.units and usage.aggregation_type in _ONE_A_TIME:
         count = int(usage.units)
         entirely_free = min(free.events, count)
         partly_free = free.units - entirely_free  # of the event that reaches the free total
-        amount = (count - entirely_free - (1 if partly_free else 0)) * terms.transaction(_ONE)
-        return amount + (terms.transaction(_ONE - partly_free) if partly_free else ZERO)
-    # One event has all the units, the others none (spec 1 §3.9.4).
-    amount = terms.bounded(terms.rated(usage.units) + (terms.fixed if paid_events else ZERO))
-    return amount + max(paid_events - 1, 0) * terms.transaction(ZERO)
+        yield _Transactions(count - entirely_free - (1 if partly_free else 0), _ONE, terms.fixed)
+        if partly_free:
+            yield _Transactions(1, _ONE - partly_free, terms.fixed)
+    elif usage.units:  # one event has all the units, the others none (spec 1 §3.9.4)
+        yield _Transactions(1, usage.units, terms.fixed if paid_events else ZERO)
+        yield _Transactions(max(paid_events - 1, 0), ZERO, terms.fixed)
 
 
 def _paid(values: Sequence[Decimal], terms: _Terms) -> Iterator[Decimal]:
@@ -160,6 +175,29 @@ def _paid(values: Sequence[Decimal], terms: _Terms) -> Iterator[Decimal]:
             paid = value - total
         is_free = False
         yield paid
+
+
+def evidence(usage: Usage, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Where amounts have bounds: how many events come to the lowest and to the highest, and for the others how many
+    units, and how often the amount per event."""
+    terms = _terms(properties)
+    if not terms.is_bounded:
+        return {}
+    free = _free(usage, terms)
+    paid_events = max(usage.events_count - free.events, 0) if usage.units else 0
+    at_lowest = at_highest = fixed_times = 0
+    units = ZERO
+    for each in _transactions(usage, terms, free, paid_events):
+        amount = terms.rated(each.paid) + each.fixed
+        bounded = terms.bounded(amount)
+        if bounded > amount:
+            at_lowest += each.times
+        elif bounded < amount:
+            at_highest += each.times
+        else:
+            units += each.paid * each.times
+            fixed_times += each.times if each.fixed else 0
+    return {"at_lowest": at_lowest, "at_highest": at_highest, "between_units": str(units), "fixed_times": fixed_times}
 
 
 def reads(properties: Mapping[str, Any]) -> Reads:

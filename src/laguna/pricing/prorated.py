@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from laguna.kernel.money import ZERO, round_half_up
 from laguna.pricing.price import Step
 from laguna.pricing.tiers import Tier
 
-_PLACES = 20  # decimals that intermediate results keep (spec 1 §0.1)
-_LARGE = 50  # digits before the point beyond which there is no room for that many
+PLACES = 20  # decimals that intermediate results keep (spec 1 §0.1)
+_PAID_PLACES = 40  # of units, which are multiplied afterwards
+_DIGITS = 70  # before and after the point: beyond there is no room for so many places
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Changes on the axis of units: how much is to be paid in each tier, the units held in the end, and their most."""
+
+    paid: Sequence[Decimal]
+    held: Decimal
+    most: Decimal
 
 
 def graduated_amount(steps: Sequence[Step], tiers: Sequence[Tier]) -> Decimal:
@@ -20,24 +31,39 @@ def graduated_amount(steps: Sequence[Step], tiers: Sequence[Tier]) -> Decimal:
     amount is due once it was reached; with nothing to pay in all only the first one's. Who holds less than nothing in
     the end pays nothing.
     """
-    amount = held = most = ZERO
+    placed = place(steps, tiers)
+    if placed.held < 0:
+        return ZERO
+    if pays_nothing(steps):
+        return tiers[0].flat_amount
+    amount = sum((paid * tier.per_unit_amount for paid, tier in zip(placed.paid, tiers, strict=True)), ZERO)
+    return max(settled(amount), ZERO) + sum((tier.flat_amount for tier in reached(placed.most, tiers)), ZERO)
+
+
+def pays_nothing(steps: Sequence[Step]) -> bool:
+    """Whether nothing was used, or what was cancels out."""
+    return not settled(sum((step.prorated for step in steps), ZERO))
+
+
+def place(steps: Sequence[Step], tiers: Sequence[Tier]) -> Placed:
+    """Where the changes come to lie."""
+    paid = [ZERO for _ in tiers]
+    held = most = ZERO
     for step in steps:
         if _changes_nothing(step, held):
             continue
         low, high = sorted((held, held + step.full))
-        amount += _between(low, high, tiers) * step.prorated / abs(step.full)
+        for position, units in enumerate(_by_tier(low, high, tiers)):
+            if units:
+                paid[position] += units * step.prorated / abs(step.full)
         held += step.full
         most = max(most, held)
-    if held < 0:
-        return ZERO
-    if not _settled(sum((step.prorated for step in steps), ZERO)):
-        return tiers[0].flat_amount
-    return max(_settled(amount), ZERO) + _flat_amounts(most, tiers)
+    return Placed([settled(units, _PAID_PLACES) for units in paid], held, most)
 
 
-def _settled(value: Decimal) -> Decimal:
+def settled(value: Decimal, places: int = PLACES) -> Decimal:
     """Without what divisions left behind: thirds that cancel out are nothing, and half a cent stays half a cent."""
-    return value if value.adjusted() >= _LARGE else round_half_up(value, _PLACES)
+    return value if value.adjusted() >= _DIGITS - places else round_half_up(value, places)
 
 
 def _changes_nothing(step: Step, held: Decimal) -> bool:
@@ -47,25 +73,19 @@ def _changes_nothing(step: Step, held: Decimal) -> bool:
     return not step.prorated and (step.full > 0 or held + step.full < 0)
 
 
-def _between(low: Decimal, high: Decimal, tiers: Sequence[Tier]) -> Decimal:
-    """What the units from one place on the axis to another cost in full; below 0 they are the first tier's."""
-    cost = ZERO
+def _by_tier(low: Decimal, high: Decimal, tiers: Sequence[Tier]) -> Iterator[Decimal]:
+    """How much of the axis from one place to another lies in each tier; what is below 0 in the first."""
     bottom: Decimal | None = None
     for tier in tiers:
         top = high if tier.to_value is None else min(high, Decimal(tier.to_value))
         start = low if bottom is None else max(low, bottom)
-        if top > start:
-            cost += (top - start) * tier.per_unit_amount
-        if tier.to_value is None:
-            break
-        bottom = Decimal(tier.to_value)
-    return cost
+        yield max(top - start, ZERO)
+        bottom = None if tier.to_value is None else Decimal(tier.to_value)
 
 
-def _flat_amounts(most: Decimal, tiers: Sequence[Tier]) -> Decimal:
-    total = ZERO
+def reached(most: Decimal, tiers: Sequence[Tier]) -> Iterator[Tier]:
+    """The tiers whose flat amounts are due: up to the one that holds the most."""
     for tier in tiers:
-        total += tier.flat_amount
+        yield tier
         if tier.holds_up_to(most):
-            break
-    return total
+            return

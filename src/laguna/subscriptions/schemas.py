@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from laguna.catalog.schemas import PlanObject
+from laguna.catalog.schemas import PlanObject, PlanOverridesInput
 from laguna.customers.schemas import CustomerObject
 from laguna.kernel.inputs import Boolean, FreeObject, IdField, Input, InstantField, ShortText, one_of
 from laguna.kernel.outputs import Instant, InstantMs, Output
@@ -27,7 +27,7 @@ class SubscriptionInput(Input):
     ending_at: InstantField = None
     billing_entity_code: ShortText = None
     billing_entity_id: IdField = None
-    plan_overrides: FreeObject = None
+    plan_overrides: PlanOverridesInput | None = None
     usage_thresholds: list[FreeObject] | None = None
     progressive_billing_disabled: Boolean = None
     payment_method: FreeObject = None

@@ -18,7 +18,6 @@ class TrueUp:
 
     parent: RatedLine
     amounts: FeeAmounts
-    minimum_cents: Decimal
     used_cents: int
     precise_used_cents: Decimal
 
@@ -42,4 +41,4 @@ def true_up(lines: Sequence[RatedLine], window: Window, currency: str) -> TrueUp
         unit_amount_cents=amount,
     )
     parent = next(line for line in lines if line.filter is None)
-    return TrueUp(parent, amounts, minimum, used, precise_used)
+    return TrueUp(parent, amounts, used, precise_used)

@@ -7,9 +7,10 @@ are one statement for each shape of query.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from laguna.metrics.window import Window
 from laguna.pricing.models import CHARGE_MODELS, FeeAmounts, fee_amounts
 from laguna.pricing.price import Reads, Step, Usage
 from laguna.usage.buckets import WHOLE, Bucket, Group, Narrowing, Sorting, sorting_of
+
+CHANGES_KEPT = 100  # of what is held, as evidence of a prorated fee: the first ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class RatedLine:
     total_aggregated_units: Decimal
     details: Mapping[str, Any]
     breakdown: Sequence[Mapping[str, Any]]
-    evidence: Mapping[str, Any]
+    evidence: Callable[[], Mapping[str, Any]]  # only invoices keep it
 
     @property
     def is_zero(self) -> bool:
@@ -145,11 +148,13 @@ def _line(
         total_aggregated_units=amounts.units if total is None else total,
         details=price.details,
         breakdown=_breakdown(asked, bucket, by_combination) if bucket.breakdown_keys else (),
-        evidence=_evidence(asked, aggregate, usage, arrivals),
+        evidence=partial(_evidence, asked, bucket, aggregate, usage, arrivals),
     )
 
 
-def _evidence(asked: _Asked, aggregate: Aggregate, usage: Usage, arrivals: Mapping[str, int]) -> Mapping[str, Any]:
+def _evidence(
+    asked: _Asked, bucket: Bucket, aggregate: Aggregate, usage: Usage, arrivals: Mapping[str, int]
+) -> Mapping[str, Any]:
     """What a fee keeps so that it can be explained and computed again: figures as text, exactly."""
     metric, window = asked.charge.metric, asked.item.window
     evidence: dict[str, Any] = {
@@ -174,7 +179,10 @@ def _evidence(asked: _Asked, aggregate: Aggregate, usage: Usage, arrivals: Mappi
         evidence["total_amount"] = str(usage.total_amount)
     if usage.steps is not None:
         evidence["full_units"] = str(usage.held)
-        evidence["changes"] = [[str(step.full), str(step.prorated)] for step in usage.steps]
+        evidence["changes_count"] = len(usage.steps)
+        evidence["changes"] = [[str(step.full), str(step.prorated)] for step in usage.steps[:CHANGES_KEPT]]
+    if formula := CHARGE_MODELS[asked.charge.charge_model].evidence(usage, bucket.properties):
+        evidence["formula"] = formula
     return evidence
 
 

@@ -56,6 +56,11 @@ async def emit(context: Context, webhook_types: str | Sequence[str], object_type
         await insert_deliveries(context.session, deliveries)
 
 
+async def is_listened_to(context: Context, webhook_type: str) -> bool:
+    """Whether an endpoint wants this type: for work that is done only to tell of it."""
+    return bool(await _listeners(context, webhook_type))
+
+
 def payload_of(organization_id: UUID, webhook_type: str, object_type: str, value: Output) -> str:
     """The body of a message: compact JSON, keys in this order, nothing escaped that needs no escape (spec 0 §19)."""
     start = f'{{"webhook_type":"{webhook_type}","object_type":"{object_type}","organization_id":"{organization_id}"'
