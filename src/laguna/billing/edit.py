@@ -20,6 +20,7 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.queries import Query
 from laguna.models import Plan, Subscription
+from laguna.subscriptions.activation import check_activation_rules
 from laguna.subscriptions.schemas import SubscriptionUpdateInput
 from laguna.subscriptions.service import best_life_first, timezones_of
 
@@ -29,7 +30,6 @@ UNSUPPORTED: Mapping[str, Any] = {
     "progressive_billing_disabled": False,
     "payment_method": None,
     "invoice_custom_section": None,
-    "activation_rules": [],
 }
 LIVING = ("active", "pending", "incomplete")
 
@@ -49,6 +49,9 @@ async def update_subscription(
         problems.fail("subscription", "subscription_incomplete")
     values = data.given()
     problems.unsupported(values, UNSUPPORTED)
+    check_activation_rules(data.activation_rules, problems)
+    if data.activation_rules and subscription.status != "pending":
+        problems.add("activation_rules", "subscription_not_pending")
     is_waiting = subscription.status == "pending" and subscription.previous_subscription_id is None
     starts_at = data.subscription_at if is_waiting and data.subscription_at else subscription.subscription_at
     if "ending_at" in values:

@@ -23,6 +23,7 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import find
 from laguna.models import BillingEntity, Customer, Plan, Subscription
+from laguna.subscriptions.activation import check_activation_rules
 from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.schemas import SubscriptionInput
 
@@ -33,7 +34,6 @@ UNSUPPORTED: Mapping[str, Any] = {
     "progressive_billing_disabled": False,
     "payment_method": None,
     "invoice_custom_section": None,
-    "activation_rules": [],
 }
 
 
@@ -43,6 +43,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     problems.mandatory(values, MANDATORY)
     check_ending(context, data.ending_at, data.subscription_at or context.now, problems)
     problems.unsupported(values, UNSUPPORTED)
+    check_activation_rules(data.activation_rules, problems)
     problems.check()
     assert data.external_customer_id
     assert data.plan_code

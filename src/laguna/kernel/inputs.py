@@ -216,11 +216,16 @@ Texts = list[Annotated[str, Read(_text(TEXT_MAX))]] | None
 FreeObject = dict[str, Any] | None
 
 
-Shape = Literal["scalar", "object", "array"]
+Shape = Literal["scalar", "object", "array", "any"]
 
 
 def _shape(annotation: Any) -> tuple[Shape, Any]:
-    """Whether a field holds a scalar, an object or an array, and what is inside: a model, or an item's annotation."""
+    """Whether a field holds a scalar, an object or an array, and what is inside: a model, or an item's annotation.
+
+    What is annotated as Any is taken as it comes.
+    """
+    if annotation is Any:
+        return "any", None
     origin = get_origin(annotation)
     if origin is Annotated:
         return _shape(get_args(annotation)[0])
@@ -241,6 +246,8 @@ _ABSENT = object()
 def _reduced(annotation: Any, value: Any) -> Any:
     """`value` as far as it has the shape of `annotation`, else `_ABSENT`; null is a value only of a scalar."""
     shape, inner = _shape(annotation)
+    if shape == "any":
+        return value
     if shape == "scalar":
         return _ABSENT if isinstance(value, (dict, list)) else value
     if shape == "object":

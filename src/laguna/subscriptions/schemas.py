@@ -34,7 +34,7 @@ class SubscriptionInput(Input):
     invoice_custom_section: FreeObject = None
     consolidate_invoice: Boolean = None
     purchase_order_number: ShortText = None
-    activation_rules: list[FreeObject] | None = None
+    activation_rules: Any = None  # of whatever shape: a wrong one has its own code
 
 
 class SubscriptionUpdateInput(SubscriptionInput):
