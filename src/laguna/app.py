@@ -62,6 +62,7 @@ def create_app(configuration: Settings | None = None, draining: Draining | None 
     app.include_router(operating.router)
     for router in modules.ROUTERS:
         app.include_router(router)
+    app.router.routes[:0] = modules.FIRST_ROUTES
     install_error_handlers(app)
     install_schemas(app)
     app.add_middleware(RawPath)

@@ -27,8 +27,9 @@ from laguna.taxes import routes as taxes_routes
 from laguna.webhooks import routes as webhooks_routes
 from laguna.webhooks.sender import Sender
 
+FIRST_ROUTES = ingestion_routes.WRITING  # of the most frequent requests
 ROUTERS: tuple[APIRouter, ...] = (
-    ingestion_routes.router,  # first: the most frequent requests
+    ingestion_routes.router,
     admin.router,
     test_clock.router,
     test_clock.waiting_router,
