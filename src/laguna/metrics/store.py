@@ -161,9 +161,9 @@ def aggregation_sql(aggregation_type: str) -> str | None:
         return None
     shape = Shape(aggregation_type, derived=False, recurring=False, detail=Detail.TOTALS, keys=0)
     condensed = AGGREGATIONS[aggregation_type].sql(shape)
-    if aggregation_type in ("sum_agg", "max_agg"):
-        return f"SELECT * FROM ({condensed}) AS condensed (combination, units, events_count)"
-    return f"SELECT combination, units, units AS events_count FROM ({condensed}) AS condensed (combination, units)"
+    if aggregation_type == "count_agg":
+        return f"SELECT combination, units, units AS events_count FROM ({condensed}) AS condensed (combination, units)"
+    return f"SELECT combination, units, events_count FROM ({condensed}) AS condensed (combination, units, events_count)"
 
 
 async def known_as_of(session: AsyncSession) -> dict[str, int]:

@@ -144,7 +144,7 @@ def _line(
         grouped_by=dict(group),
         usage=usage,
         amounts=amounts,
-        events_count=usage.events_count,
+        events_count=aggregate.events_count,
         total_aggregated_units=amounts.units if total is None else total,
         details=price.details,
         breakdown=_breakdown(asked, bucket, by_combination) if bucket.breakdown_keys else (),
@@ -168,13 +168,15 @@ def _evidence(
         "external_subscription_id": asked.item.external_subscription_id,
         "aggregated_units": str(aggregate.units),
         "units": str(usage.units),
-        "events_count": usage.events_count,
+        "events_count": aggregate.events_count,
         "from": window.start.isoformat(),
         "until": window.until.isoformat(),
         "days": window.days,
         "full_days": window.full_days,
         "arrivals": dict(arrivals),
     }
+    if usage.events_count != aggregate.events_count:
+        evidence["paying_events"] = usage.events_count
     if usage.total_amount:
         evidence["total_amount"] = str(usage.total_amount)
     if usage.steps is not None:
@@ -203,7 +205,7 @@ def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
     aggregate = aggregation.combine(shape, rows, window)
     usage = Usage(
         units=rounded(metric, aggregate.units),
-        events_count=aggregate.events_count,
+        events_count=aggregate.events_count if aggregate.paying_events is None else aggregate.paying_events,
         aggregation_type=metric.aggregation_type,
         values=aggregate.values,
         total_amount=aggregate.amount_cents / subunits(asked.item.currency),
@@ -212,13 +214,17 @@ def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
 
 
 def _breakdown(asked: _Asked, bucket: Bucket, rows: Mapping[Combination, list[Row]]) -> list[Mapping[str, Any]]:
-    """Units of each presentation group, not prorated (spec 1 §3.7)."""
-    metric, window, shape = asked.charge.metric, asked.query.window, asked.query.shape
-    combine = AGGREGATIONS[metric.aggregation_type].combine
+    """Units of each presentation group, neither prorated nor rounded: rounding is for the whole (spec 1 §§2.5, 3.7).
+
+    Where one event decides, it makes the only row.
+    """
+    window, shape = asked.query.window, asked.query.shape
+    aggregation = AGGREGATIONS[asked.charge.metric.aggregation_type]
+    groups = asked.sorting.breakdown(bucket, rows)
+    if aggregation.deciding is not None and groups:
+        decisive = aggregation.deciding([row for condensed in groups.values() for row in condensed])
+        groups = {shown: condensed for shown, condensed in groups.items() if decisive in condensed}
     return [
-        {
-            "presentation_by": dict(shown),
-            "units": decimal_text(rounded(metric, combine(shape, condensed, window).units)),
-        }
-        for shown, condensed in asked.sorting.breakdown(bucket, rows).items()
+        {"presentation_by": dict(shown), "units": decimal_text(aggregation.combine(shape, condensed, window).units)}
+        for shown, condensed in groups.items()
     ]
