@@ -114,7 +114,7 @@ def test_a_dynamic_price_tells_how_many_events_say_it(sandbox: Sandbox, http: ht
             "properties": {"amount": 10},
         }
         client.post("/events", {"event": event})
-    assert "Tokens 20 0% €0.40 Amounts of the events: 2 €0.40" in told(client, http)
+    assert "Tokens 20 0% €0.40 Events with amounts of their own 2 €0.40" in told(client, http)
 
 
 @pytest.mark.parametrize("locale", sorted(LOCALES))
@@ -129,6 +129,6 @@ def test_every_locale_has_words_for_prices(sandbox: Sandbox, http: httpx.Client,
     for name in ("free_units", "rate", "free_events", "fee_per_event"):
         assert plain(labels[name]) in page, name
     assert plain(labels.say("true_up", name="Payments")) in page
-    for name in ("min_max_adjustment", "amounts_of_events", "minimum_and_used"):
+    for name in ("min_max_adjustment", "priced_events", "minimum_and_used"):
         assert labels[name]
     assert missing_glyphs(http.get(only_invoice(client)["file_url"]).content) == 0

@@ -216,9 +216,8 @@ class FeeRows:
     def _dynamic(self, fee: Fee) -> Iterator[Row]:
         """Events that say themselves what they cost."""
         if fee.units:
-            count = written.number(Decimal(fee.events_count or 0), self.style)
-            label = self.labels.say("amounts_of_events", count=count)
-            yield self._detail(label, Decimal(fee.evidence["total_amount"]))
+            total = Decimal(fee.evidence["total_amount"])
+            yield self._detail(self.labels["priced_events"], total, Decimal(fee.events_count or 0))
 
     def _detail(self, item: str, amount: Decimal, units: Decimal | None = None, price: str = "") -> Row:
         return row(
