@@ -72,7 +72,8 @@ def test_percentages_tell_what_is_free_what_is_rated_and_what_each_event_costs(
     page = told(client, http)
     for part in (
         "Payments American Express · Berlin 600 0% €16.55"
-        " Free units 50 0% €0.00 Rate on the amount 550 2.9% €15.95 Free events 1 €0.00 €0.00 Fee per event 2 €0.30 €0.60",
+        " Free units 50 0% €0.00 Rate on the amount 550 2.9% €15.95"
+        " Free events 1 €0.00 €0.00 Fee per event 2 €0.30 €0.60",
         "Payments American Express · Oslo 80 0% €0.00 Free units 80 0% €0.00",
         "Payments 10,210 0% €13.60"  # 1.00 for the first, 2.60, and no more than 10.00
         " Rate on the amount 10,210 1.3% €132.73 Adjustment to minimum or maximum per event −€119.13",

@@ -136,7 +136,9 @@ class FeeRows:
 
     def _graduated(self, fee: Fee) -> Iterator[Row]:
         return self._tiers(
-            fee.amount_details["graduated_ranges"], "per_unit", lambda tier: self._price(Decimal(tier["per_unit_amount"]))
+            fee.amount_details["graduated_ranges"],
+            "per_unit",
+            lambda tier: self._price(Decimal(tier["per_unit_amount"])),
         )
 
     def _graduated_percentage(self, fee: Fee) -> Iterator[Row]:
