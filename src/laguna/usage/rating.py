@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.catalog.priced import PricedCharge, PricedFilter
 from laguna.kernel.money import decimal_text, subunits
-from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row
-from laguna.metrics.store import Combination, UsageQuery, combinations, known_as_of, rounded
+from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row, Shape
+from laguna.metrics.store import Combination, MetricValues, UsageQuery, combinations, known_as_of, rounded
 from laguna.metrics.window import Window
 from laguna.pricing.models import CHARGE_MODELS, FeeAmounts, fee_amounts
 from laguna.pricing.price import Reads, Step, Usage
@@ -131,7 +131,8 @@ def _line(
 ) -> RatedLine:
     charge, item = asked.charge, asked.item
     rows = [row for condensed in by_combination.values() for row in condensed]
-    aggregate, usage = _usage(asked, rows)
+    counting = Counting(charge.metric, charge.prorated, asked.query.shape, item.window, item.currency)
+    aggregate, usage = usage_of(counting, rows)
     price = CHARGE_MODELS[charge.charge_model].price(usage, bucket.properties)
     shown = usage.units if usage.units < 0 else usage.held
     amounts = fee_amounts(price, shown, item.currency)
@@ -188,11 +189,22 @@ def _evidence(
     return evidence
 
 
-def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What makes priced usage of condensed rows: the metric, the shape that they were asked for in, and the window."""
+
+    metric: MetricValues
+    prorated: bool
+    shape: Shape
+    window: Window
+    currency: str
+
+
+def usage_of(counting: Counting, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
     """What is priced, and the aggregate before it was rounded (spec 1 §2.5)."""
-    metric, window, shape = asked.charge.metric, asked.query.window, asked.query.shape
+    metric, window = counting.metric, counting.window
     aggregation = AGGREGATIONS[metric.aggregation_type]
-    if asked.charge.prorated and aggregation.prorate is not None:
+    if counting.prorated and aggregation.prorate is not None:
         prorated = aggregation.prorate(rows, window)
         usage = Usage(
             units=rounded(metric, prorated.units),
@@ -202,13 +214,13 @@ def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
             steps=[Step(change.full, change.prorated) for change in prorated.changes],
         )
         return Aggregate(prorated.units, prorated.events_count), usage
-    aggregate = aggregation.combine(shape, rows, window)
+    aggregate = aggregation.combine(counting.shape, rows, window)
     usage = Usage(
         units=rounded(metric, aggregate.units),
         events_count=aggregate.events_count if aggregate.paying_events is None else aggregate.paying_events,
         aggregation_type=metric.aggregation_type,
         values=aggregate.values,
-        total_amount=aggregate.amount_cents / subunits(asked.item.currency),
+        total_amount=aggregate.amount_cents / subunits(counting.currency),
     )
     return aggregate, usage
 
