@@ -44,9 +44,10 @@ def divided_charges(client: Client) -> list[Json]:
             **more,
         }
 
+    by_the_day = {"prorated": True, "min_amount_cents": 50_000}
     bounded = {"rate": "10", "fixed_amount": "0.1", "free_units_per_events": 1, "per_transaction_max_amount": "0.4"}
     return [
-        charge("stock", "sum_agg", "graduated", {"graduated_ranges": TIERS}, {"recurring": True}, prorated=True),
+        charge("stock", "sum_agg", "graduated", {"graduated_ranges": TIERS}, {"recurring": True}, **by_the_day),
         charge("level", "latest_agg", "standard", {"amount": "1.5"}, {"rounding_function": "ceil"}),
         charge("load", "weighted_sum_agg", "standard", {"amount": "2"}, {"recurring": True}),
         charge("members", "unique_count_agg", "standard", {"amount": "3"}, {"recurring": True}, prorated=True),
