@@ -19,10 +19,22 @@ from rich.console import Console
 
 from laguna.demo import expected, flights, show
 from laguna.demo.compare import Invoice, compare, invoice_of, issued_on
-from laguna.demo.expected import BASE_FEE, FORMULAS, START, Figures, Line, Tally, Usage, invoices_of
+from laguna.demo.expected import (
+    BASE_FEE,
+    FORMULAS,
+    START,
+    Figures,
+    Line,
+    Tally,
+    Usage,
+    divided,
+    invoices_of,
+    kind_of,
+)
 from laguna.demo.flights import DataError, Row, data_folder, flight_of, read_rows, rows_of, scheduled
 from laguna.demo.run import Options, choose, run
 from laguna.demo.server import Server
+from laguna.demo.tariff import HOURLY_PRODUCTS
 from support.server import Server as RunningServer
 
 has_flights = pytest.mark.skipif(find_spec(flights.PACKAGE) is None, reason="the extra `demo` isn't installed")
@@ -51,7 +63,14 @@ def test_a_row_becomes_an_event_at_its_scheduled_hour() -> None:
         "external_subscription_id": "UA-2013",
         "code": "ewr_day",
         "timestamp": 1357034400,
-        "properties": {"distance": 1400, "air_time": 227, "tailnum": "N14228", "origin": "EWR", "dest": "IAH"},
+        "properties": {
+            "distance": 1400,
+            "air_time": 227,
+            "tailnum": "N14228",
+            "origin": "EWR",
+            "dest": "IAH",
+            "hours": "off_peak",
+        },
     }
 
 
@@ -59,7 +78,12 @@ def test_what_the_file_does_not_know_is_left_out_of_the_event() -> None:
     flight = flight_of(next(rows_of([HEADER, CANCELLED])))
     assert flight.air_time is None
     assert flight.tailnum is None
-    assert flight.event()["properties"] == {"distance": 2475, "origin": "JFK", "dest": "LAX"}
+    assert flight.event()["properties"] == {
+        "distance": 2475,
+        "origin": "JFK",
+        "dest": "LAX",
+        "hours": "off_peak",
+    }
 
 
 @pytest.mark.parametrize(
@@ -107,6 +131,7 @@ def test_the_file_is_whole_and_its_two_calendars_agree() -> None:
         flight = flight_of(each)
         ids.add(flight.transaction_id)
         assert scheduled(each.time_hour)[1:] == (int(each.month), int(each.hour))
+        assert flight.event()["properties"]["hours"] == kind_of(each).hours
     assert len(ids) == 336_776
 
 
@@ -194,6 +219,43 @@ def test_a_carrier_that_pays_in_advance_has_one_invoice_more() -> None:
     assert (issued_on(START), issued_on(1), issued_on(12)) == (date(2013, 1, 1), date(2013, 2, 1), date(2014, 1, 1))
 
 
+def hourly(*rows: Row) -> Tally:
+    """The tally of flights of the carrier that pays by the hour."""
+    tally = Tally()
+    for each in rows:
+        tally.count(each._replace(carrier="VX"))
+    return tally
+
+
+def test_peak_hours_and_destinations_are_priced_for_themselves_and_filled_up_to_the_minimum() -> None:
+    peak, night = row(hour="17", dest="LAX"), row(hour="21")
+    tally = hourly(peak, peak, row(hour="7", dest="SFO"), row(hour="9", dest="LAX"), row(hour="19"), night)
+    assert divided(HOURLY_PRODUCTS[0], tally.parts_of("VX", 1)) == {
+        "ewr_day · Peak hours · LAX": Line(Decimal(2), 669),
+        "ewr_day · Peak hours · SFO": Line(Decimal(1), 335),
+        "ewr_day · IAH": Line(Decimal(1), 210),
+        "ewr_day · LAX": Line(Decimal(1), 210),
+        "ewr_day · minimum": Line(Decimal(1), 500_00 - 669 - 335 - 210 - 210),
+    }
+
+
+def test_what_no_filter_takes_is_in_groups_of_its_own() -> None:
+    peak, other = row(origin="JFK", hour="17", distance="2475"), row(origin="JFK", hour="12", distance="2586")
+    tally = hourly(peak, peak._replace(dest="SFO"), other, other._replace(dest="SFO"), other._replace(dest="SFO"))
+    assert divided(HOURLY_PRODUCTS[1], tally.parts_of("VX", 1)) == {
+        "jfk_day · Peak hours": Line(Decimal(4950), 1436),  # 14.355
+        "jfk_day · IAH": Line(Decimal(2586), 556),  # 5.5599
+        "jfk_day · SFO": Line(Decimal(5172), 1112),
+    }
+
+
+def test_without_flights_the_minimum_is_due() -> None:
+    # 450.00 and 500.00; 8.875 % of them are 84.3125
+    figures = invoices_of("VX", [1], Tally())[1]
+    assert set(figures.lines) == {BASE_FEE, "ewr_day · minimum"}
+    assert (figures.fees_cents, figures.total_cents) == (950_00, 1034_31)
+
+
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 EXPECTED = {"OO": invoices_of("OO", [1, 2], Tally())}
@@ -232,6 +294,33 @@ def test_every_difference_is_named_and_shown() -> None:
     assert "0 of 2 invoice totals equal" in printed
 
 
+def fee(kind: str, code: str, units: str, amount_cents: int, name: str | None = None, **more: Any) -> dict[str, Any]:
+    item = {"type": kind, "code": code, "filter_invoice_display_name": name, "grouped_by": more.pop("grouped_by", {})}
+    ids = {"lago_true_up_fee_id": None, "lago_true_up_parent_fee_id": None}
+    return {"item": item, "units": units, "amount_cents": amount_cents, **ids, **more}
+
+
+def test_lines_are_called_by_their_filter_and_group() -> None:
+    answer: dict[str, Any] = {
+        "customer": {"external_id": "VX"},
+        "issuing_date": "2013-02-01",
+        "number": "N-1",
+        "status": "finalized",
+        "fees": [
+            fee("charge", "ewr_day", "2.0", 669, "Peak hours", grouped_by={"dest": "LAX"}),
+            fee("charge", "ewr_day", "0.0", 0, grouped_by={"dest": None}, lago_true_up_fee_id="x"),
+            fee("charge", "ewr_day", "1.0", 49331, lago_true_up_parent_fee_id="y"),
+        ],
+        "fees_amount_cents": 50000,
+        "taxes_amount_cents": 0,
+        "total_amount_cents": 50000,
+    }
+    assert invoice_of(answer).figures.lines == {
+        "ewr_day · Peak hours · LAX": Line(Decimal(2), 669),
+        "ewr_day · minimum": Line(Decimal(1), 49331),
+    }
+
+
 def test_an_invoice_is_read_from_the_answer_of_the_api() -> None:
     answer: dict[str, Any] = {
         "customer": {"external_id": "OO"},
@@ -239,8 +328,8 @@ def test_an_invoice_is_read_from_the_answer_of_the_api() -> None:
         "number": "N-1",
         "status": "finalized",
         "fees": [
-            {"item": {"type": "subscription", "code": "airports"}, "units": "1.0", "amount_cents": 45000},
-            {"item": {"type": "charge", "code": "ewr_day"}, "units": "0.0", "amount_cents": 1500},
+            fee("subscription", "airports", "1.0", 45000),
+            fee("charge", "ewr_day", "0.0", 1500),
         ],
         "fees_amount_cents": 46500,
         "taxes_amount_cents": 4127,
@@ -276,7 +365,10 @@ def demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_the_quick_form_bills_real_flights_on_a_server_of_its_own(tmp_path: Path) -> None:
     done = demo("--carriers", "3", "--months", "2", TMPDIR=str(tmp_path), DATABASE_URL="postgresql://nobody@nowhere/x")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 carriers, 178 events" in done.stdout
+    assert "3 carriers, 647 events" in done.stdout
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "Flights from Newark minimum 1 500.00 ✓" in lines
+    assert "Miles from Kennedy Peak hours 378,765 1,057.67 ✓" in lines
     # three carriers, two months, and the first invoice of the one that pays in advance
     assert "✓ 7 of 7 invoice totals equal the figures computed from the raw file" in done.stdout
     assert "∅ 506.27" in done.stdout  # a month without flights

@@ -14,6 +14,7 @@ from laguna.billing import routes as billing_routes
 from laguna.catalog import charge_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
+from laguna.ingestion import faulty
 from laguna.ingestion import routes as ingestion_routes
 from laguna.ingestion.writer import Writer
 from laguna.invoices import document_routes
@@ -56,6 +57,7 @@ TIMERS = (
     endings.ALERTS,
     drafts.REFRESH,
     drafts.FINALIZATION,
+    faulty.REPORTS,
 )  # and those that the routes' modules register
 
 

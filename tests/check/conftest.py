@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
 from support.billing import make_customer, make_metric, make_plan, standard, subscribe, unix, use
-from support.client import START, Client, new_organization
+from support.client import START, Client, Json, new_organization
 from support.database import Databases
 from support.receiver import receiving
 from support.server import running_server
@@ -20,9 +21,62 @@ TIERS = [
 ]
 
 
+METERED = ("stock", "level", "load", "members", "seats", "paid", "priced")
+"""The codes of charges whose fees have filters, groups, days or single events."""
+
+
+def divided_charges(client: Client) -> list[Json]:
+    """Each aggregation with filters and groups, recurring and by the day, and prices that read single events."""
+    regions = [{"key": "region", "values": ["eu", "us"]}]
+
+    def charge(code: str, kind: str, model: str, properties: Json, metric: Json, **more: Any) -> Json:
+        metric_id = make_metric(client, code, kind, field_name="x", filters=regions, **metric)
+        grouped = {"pricing_group_keys": ["team"], **properties}
+        filters = [
+            {"values": {"region": ["eu"]}, "properties": grouped},
+            {"values": {"region": ["__ALL_FILTER_VALUES__"]}, "properties": properties},
+        ]
+        return {
+            "billable_metric_id": metric_id,
+            "charge_model": model,
+            "properties": {**properties, "presentation_group_keys": [{"value": "user"}]},
+            "filters": filters,
+            **more,
+        }
+
+    by_the_day = {"prorated": True, "min_amount_cents": 50_000}
+    bounded = {"rate": "10", "fixed_amount": "0.1", "free_units_per_events": 1, "per_transaction_max_amount": "0.4"}
+    return [
+        charge("stock", "sum_agg", "graduated", {"graduated_ranges": TIERS}, {"recurring": True}, **by_the_day),
+        charge("level", "latest_agg", "standard", {"amount": "1.5"}, {"rounding_function": "ceil"}),
+        charge("load", "weighted_sum_agg", "standard", {"amount": "2"}, {"recurring": True}),
+        charge("members", "unique_count_agg", "standard", {"amount": "3"}, {"recurring": True}, prorated=True),
+        charge("seats", "unique_count_agg", "package", {"amount": "3", "free_units": 1, "package_size": 2}, {}),
+        charge("paid", "sum_agg", "percentage", bounded, {}, min_amount_cents=500),
+        charge("priced", "sum_agg", "dynamic", {}, {}),
+    ]
+
+
+def use_parts(client: Client, month: str, external_id: str) -> None:
+    events = [
+        {
+            "transaction_id": f"{code}-{month}-{number}",
+            "external_subscription_id": external_id,
+            "code": code,
+            "timestamp": unix(f"{month}-{3 + 5 * number:02d}T21:00:00.{number}00Z"),
+            "precise_total_amount_cents": "12.5",
+            "properties": {"x": f"{number}.5", "region": region, "team": team, "user": f"u{number % 2}"},
+        }
+        for code in METERED
+        for number, (region, team) in enumerate([("eu", "a"), ("eu", "b"), ("us", "a"), ("mars", "b"), ("eu", "a")])
+    ]
+    client.post("/events/batch", {"events": events})
+
+
 def fill(client: Client, webhook_url: str) -> None:
     """Three months of three customers: every aggregation, taxes, drafts, an end, a start to come, late usage."""
-    client.post("/webhook_endpoints", {"webhook_endpoint": {"webhook_url": webhook_url}})
+    endpoint = {"webhook_url": webhook_url, "signature_algo": "hmac"}  # a JWT, with all of a long invoice, is no header
+    client.post("/webhook_endpoints", {"webhook_endpoint": endpoint})
     for code, rate in (("vat", 19.6), ("city", 2.25)):
         client.post("/taxes", {"tax": {"name": code, "code": code, "rate": rate}})
     calls = make_metric(client, "calls")
@@ -46,11 +100,13 @@ def fill(client: Client, webhook_url: str) -> None:
             "properties": {"rate": "1.5", "free_units_per_events": 1, "pricing_group_keys": ["region"]},
         },
     ]
+    make_plan(client, "parts", charges=divided_charges(client))
     make_plan(client, "arrears", 3100, charges=charges, tax_codes=["vat", "city"])
     make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2])
     make_plan(client, "free", 0)
     make_customer(client, "a", tax_codes=["vat"])
     make_customer(client, "b", billing_configuration={"invoice_grace_period": 5})
+    make_customer(client, "d", timezone="Asia/Tokyo")
     make_customer(client, "c", finalize_zero_amount_invoice="skip", timezone="America/New_York")
     for customer, plan, external_id in (
         ("a", "arrears", "a1"),
@@ -58,6 +114,7 @@ def fill(client: Client, webhook_url: str) -> None:
         ("b", "arrears", "b1"),
         ("c", "free", "c1"),
         ("c", "advance", "c2"),
+        ("d", "parts", "d1"),
     ):
         subscribe(client, customer, plan, external_id)
     subscribe(client, "a", "arrears", "later", subscription_at="2030-01-01T00:00:00Z")
@@ -69,6 +126,7 @@ def fill(client: Client, webhook_url: str) -> None:
                 use(client, at, "traffic", external_id, gb=f"{day}.123")
                 use(client, at, "peak", external_id, seats=day)
                 use(client, at, "users", external_id, user=f"u{day % 2}", operation_type="add")
+        use_parts(client, f"2024-{month:02d}", "d1")
         client.at(f"2024-{month + 1:02d}-02T12:00:00Z")
     late = {
         "transaction_id": "late",

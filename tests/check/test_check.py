@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
+from check.conftest import METERED
 from laguna.check.run import INVARIANTS, KEPT, Rows, check, verify
 from laguna.kernel.db import from_json
 from support.command import laguna
@@ -139,6 +140,45 @@ def test_a_wrong_price_of_the_right_events_is_found(connection: Rows) -> None:
     assert verify(connection, INVARIANTS).broken == {"fee_recount", "invoice_fees"}
 
 
+RECOUNT = [each for each in INVARIANTS if each.name == "fee_recount"]
+FEE_OF = "SELECT id FROM fees WHERE item_code = %s AND fee_type = 'charge' AND events_count > 0 ORDER BY id LIMIT 1"
+
+
+@pytest.mark.parametrize("code", [*METERED, "calls", "traffic", "peak", "users"])
+@pytest.mark.parametrize("column", ["events_count", "precise_amount_cents"])
+def test_fees_of_every_kind_are_counted_and_priced_again(connection: Rows, code: str, column: str) -> None:
+    fee = connection.execute(FEE_OF, [code]).fetchone()
+    assert fee
+    connection.execute(f"UPDATE fees SET {column} = {column} + 1 WHERE id = %s".encode(), [fee["id"]])
+    (found,) = verify(connection, RECOUNT).found.values()
+    assert [str(fee["id"]) in message for message in found["fee_recount"].messages] == [True]
+
+
+def test_a_part_whose_fee_is_gone_is_found(connection: Rows) -> None:
+    connection.execute(
+        "UPDATE fees SET deleted_at = now() WHERE id = (SELECT min(id::text)::uuid FROM fees"
+        " WHERE item_code = 'level' AND charge_filter_id IS NOT NULL)"
+    )
+    (found,) = verify(connection, RECOUNT).found.values()
+    assert "events of level" in found["fee_recount"].messages[0]
+    assert "are in no fee" in found["fee_recount"].messages[0]
+
+
+def test_an_event_of_another_filter_is_found(connection: Rows) -> None:
+    moved = connection.execute(
+        "UPDATE events SET properties = properties || '{\"region\": \"us\"}' WHERE transaction_id = 'seats-2024-02-0'"
+    )
+    assert moved.rowcount == 2
+    assert {found["fee_recount"].count for found in verify(connection, RECOUNT).found.values()} == {1}
+
+
+def test_fees_whose_filters_have_changed_since_are_left_out(connection: Rows) -> None:
+    connection.execute("UPDATE fees SET events_count = events_count + 1 WHERE item_code = 'level'")
+    assert not verify(connection, RECOUNT).holds
+    connection.execute("UPDATE charge_filters SET updated_at = now() + interval '1 day'")
+    assert verify(connection, RECOUNT).holds
+
+
 def test_an_event_that_arrived_after_the_count_changes_nothing(connection: Rows) -> None:
     events = connection.execute(
         "SELECT fee.id FROM fees AS fee JOIN subscriptions AS s ON s.id = fee.subscription_id"
@@ -162,7 +202,7 @@ def test_many_findings_are_counted_and_some_told(connection: Rows) -> None:
     connection.execute("UPDATE fees SET terms_id = NULL")
     report = verify(connection, [each for each in INVARIANTS if each.name == "fee_terms"])
     assert [(each["fee_terms"].count, len(each["fee_terms"].messages)) for each in report.found.values()] == [
-        (69, KEPT)
+        (162, KEPT)
     ] * 2
 
 
@@ -170,7 +210,7 @@ def test_the_healthy_pass_the_command(healthy: str) -> None:
     done = laguna("check", DATABASE_URL=healthy)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
-        rf"Looked at 2 organizations, 12 subscriptions, .*\.\n✓ All {len(INVARIANTS)} invariants hold\.\n", done.stdout
+        rf"Looked at 2 organizations, 14 subscriptions, .*\.\n✓ All {len(INVARIANTS)} invariants hold\.\n", done.stdout
     )
 
 

@@ -76,8 +76,8 @@ def test_what_was_carried_over_is_paid_for_the_days_there_are() -> None:
 
 
 def history(*changes: tuple[str, str, str]) -> list[Any]:
-    """(when, value, "add" or "remove") as rows."""
-    return [(value, at(when), number, kind == "add") for number, (when, value, kind) in enumerate(changes)]
+    """(when, value, "add" or "remove") as rows, each of them in the period."""
+    return [(value, at(when), number, kind == "add", 1) for number, (when, value, kind) in enumerate(changes)]
 
 
 def unique(window: Window, *changes: tuple[str, str, str]) -> Prorated:
@@ -199,9 +199,9 @@ def test_of_several_combinations_the_last_value_is_the_latest() -> None:
 
 
 def test_a_value_in_several_combinations_is_present_as_its_last_event_says() -> None:
-    rows = [("a", at("05-01"), 1, True), ("a", at("05-02"), 2, False), ("b", at("05-01"), 3, True)]
+    rows = [("a", at("05-01"), 1, True, 1), ("a", at("05-02"), 2, False, 3), ("b", at("04-01"), 3, True, 0)]
     usage = AGGREGATIONS["unique_count_agg"].combine(shape("unique_count_agg", keys=1), rows, MAY)
-    assert usage.units == 1
+    assert (usage.units, usage.events_count, usage.paying_events) == (1, 4, 1)
 
 
 CHANGES = st.lists(
@@ -215,7 +215,7 @@ def test_laws_of_unique_values_by_the_day(drawn: list[tuple[date, int, str, bool
     """Never more than all values for all days; those held at the end are there for a day at least; each value for
     itself or all together is the same."""
     rows = [
-        (value, datetime(day.year, day.month, day.day, hour, tzinfo=UTC), number, added)
+        (value, datetime(day.year, day.month, day.day, hour, tzinfo=UTC), number, added, 1)
         for number, (day, hour, value, added) in enumerate(drawn)
     ]
     prorate = AGGREGATIONS["unique_count_agg"].prorate

@@ -128,6 +128,7 @@ def make_everything(client: Client) -> Tenant:
     client.delete(f"/subscriptions/{MARK}-ended")
     client.at("2024-02-02T00:00:00Z")
     use(client, "2024-02-02T00:00:00Z", f"{MARK}-metric", f"{MARK}-subscription", size=5)
+    use(client, "2024-02-02T00:00:00Z", f"{MARK}-unknown", f"{MARK}-subscription")
     by_status = {each["status"]: each["lago_id"] for each in client.get("/invoices")["invoices"]}
     assert set(by_status) == {"draft", "finalized"}
     tenant.ids |= {"invoice": by_status["finalized"], "draft": by_status["draft"]}

@@ -6,6 +6,7 @@ A draft's lines keep their ranges; fees, taxes and dates are computed as of now,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from laguna.accounts.test_clock import wake
 from laguna.billing.fees import Billable
+from laguna.billing.handover import taken_over
 from laguna.billing.invoicing import Draft, Order, make_invoices
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.schedule import last_lines, next_billing_at, schedule_ending
@@ -106,9 +108,10 @@ async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool
     )
     rows = (await context.session.execute(query)).all()
     parties = await parties_of(context, [subscription for _, subscription in rows])
+    succeeded = await taken_over(context, [subscription.id for _, subscription in rows])
     billables: dict[UUID, list[Billable]] = {draft.id: [] for draft in drafts}
     for (line, _), party in zip(rows, parties, strict=True):
-        billables[line.invoice_id].append(_billable(line, party))
+        billables[line.invoice_id].append(_billable(line, party, party.subscription.id in succeeded))
     return [
         Order(
             billables[draft.id],
@@ -123,19 +126,20 @@ async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool
     ]
 
 
-def _billable(line: InvoiceLine, party: Party) -> Billable:
-    """A line as it was, from what is stored of it."""
+def _billable(line: InvoiceLine, party: Party, succeeded: bool) -> Billable:
+    """A line as it was, from what is stored of it. What has `succeeded` it since has the millisecond of its end."""
     subscription = party.subscription
     assert subscription.started_at is not None
     day = local_date(line.due_at, ZoneInfo(line.timezone))
     calendar = party.calendar
+    stored = _Stored(party, ZoneInfo(line.timezone), succeeded or line.occasion == Occasion.UPGRADED)
     return Billable(
         party=party,
         occasion=Occasion(line.occasion),
         ranges=Ranges(
-            _range(party, Kind.SUBSCRIPTION, line, line.from_at, line.to_at),
-            _optional_range(party, Kind.CHARGES, line, line.charges_from_at, line.charges_to_at),
-            _optional_range(party, Kind.FIXED_CHARGES, line, line.fixed_charges_from_at, line.fixed_charges_to_at),
+            stored.range(Kind.SUBSCRIPTION, line.from_at, line.to_at),
+            stored.optional_range(Kind.CHARGES, line.charges_from_at, line.charges_to_at),
+            stored.optional_range(Kind.FIXED_CHARGES, line.fixed_charges_from_at, line.fixed_charges_to_at),
         ),
         due_at=line.due_at,
         day=day,
@@ -146,23 +150,25 @@ def _billable(line: InvoiceLine, party: Party) -> Billable:
     )
 
 
-def _range(party: Party, kind: Kind, line: InvoiceLine, start: datetime, end: datetime) -> Range:
-    zone = ZoneInfo(line.timezone)
-    return Range(
-        start=start,
-        end=end,
-        until=exclusive_end(start, end, succeeded=line.occasion == Occasion.UPGRADED),
-        days=days(start, end, zone),
-        full_days=period_containing(party.calendar, local_date(start, zone), kind).days,
-    )
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the ranges of a line are made again from."""
 
+    party: Party
+    zone: ZoneInfo
+    succeeded: bool
 
-def _optional_range(
-    party: Party, kind: Kind, line: InvoiceLine, start: datetime | None, end: datetime | None
-) -> Range | None:
-    if start is None or end is None:
-        return None
-    return _range(party, kind, line, start, end)
+    def range(self, kind: Kind, start: datetime, end: datetime) -> Range:
+        return Range(
+            start=start,
+            end=end,
+            until=exclusive_end(start, end, succeeded=self.succeeded),
+            days=days(start, end, self.zone),
+            full_days=period_containing(self.party.calendar, local_date(start, self.zone), kind).days,
+        )
+
+    def optional_range(self, kind: Kind, start: datetime | None, end: datetime | None) -> Range | None:
+        return None if start is None or end is None else self.range(kind, start, end)
 
 
 # --- what makes drafts and due dates stale

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from laguna.billing.fees import Billable
+from laguna.billing.handover import take_over
 from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
@@ -44,7 +45,7 @@ async def activate(context: Context, subscriptions: Sequence[Subscription]) -> N
     for row in subscriptions:
         previous_end = ended.get((row.customer_id, row.external_id))
         starts[row.id] = max(row.subscription_at, previous_end or row.subscription_at)
-    billables = await put_in_force(context, subscriptions, starts)
+    billables = await put_in_force(context, subscriptions, await take_over(context, subscriptions, starts))
     await make_invoices(context, [Order([billable]) for billable in billables])
 
 

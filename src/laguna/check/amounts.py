@@ -115,10 +115,10 @@ AMOUNTS = (
     ),
     Invariant(
         "fee_amounts",
-        "A fee's amount is its precise amount, rounded (spec 1 §3.11).",
+        "A fee's amount is its precise amount, rounded (spec 1 §3.11); a true-up fills up to rounded amounts (§3.12).",
         f"""
         SELECT organization_id, id, item_code, amount_cents, precise_amount_cents FROM fees
-        WHERE abs(amount_cents - precise_amount_cents) > 0.5 + {_ALMOST_EQUAL}
+        WHERE true_up_parent_fee_id IS NULL AND abs(amount_cents - precise_amount_cents) > 0.5 + {_ALMOST_EQUAL}
         """,
         "fee {id} of {item_code}: amount_cents is {amount_cents}, precisely {precise_amount_cents}",
     ),

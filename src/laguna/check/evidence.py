@@ -2,64 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from uuid import UUID
-
-from laguna.check.invariant import Invariant, Row
-from laguna.metrics.store import MetricValues, aggregation_sql, rounded
-from laguna.models.event import LANE_SHIFT
-from laguna.pricing.models import CHARGE_MODELS, fee_amounts
-from laguna.pricing.price import Usage
-
-_AGGREGATIONS = ("count_agg", "sum_agg", "max_agg", "unique_count_agg")
-_NEEDED = ("metric", "field_name", "rounding", "external_subscription_id", "from", "until", "arrivals", "keys")
-_MODELS = ("standard", "graduated", "package", "volume")  # whose price is made of units and count alone
-
-
-def _recount(aggregation_type: str) -> str:
-    """Fees of one aggregation for all events of a period, with what the events make that had arrived then."""
-    return f"""
-        SELECT f.organization_id, f.id, f.item_code, f.currency, f.units, f.events_count, f.amount_cents,
-            f.precise_amount_cents, f.evidence, t.kind AS charge_model, t.properties,
-            coalesce(found.units, 0) AS found_units, coalesce(found.events_count, 0) AS found_events
-        FROM fees AS f JOIN terms AS t ON t.id = f.terms_id
-        CROSS JOIN LATERAL (SELECT f.evidence ->> 'field_name' AS field_name,
-            (f.evidence ->> 'from')::timestamptz AS from_at, (f.evidence ->> 'until')::timestamptz AS to_at) AS asked
-        CROSS JOIN LATERAL (SELECT ARRAY(
-            SELECT lane << {LANE_SHIFT} | coalesce((f.evidence -> 'arrivals' ->> lane::text)::bigint, 0)
-            FROM generate_series(0::bigint, (SELECT max(lane) FROM writer_lanes)) AS lane ORDER BY lane
-        ) AS limits) AS known
-        LEFT JOIN event_streams AS stream ON stream.organization_id = f.organization_id
-            AND stream.external_subscription_id = f.evidence ->> 'external_subscription_id'
-            AND stream.code = f.evidence ->> 'metric'
-        LEFT JOIN LATERAL ({aggregation_sql(aggregation_type)}) AS found ON true
-        WHERE f.fee_type = 'charge' AND f.deleted_at IS NULL
-            AND f.evidence ->> 'aggregation_type' = '{aggregation_type}'
-            AND f.evidence @> '{{"keys": [], "recurring": false, "prorated": false}}' AND f.evidence -> 'keys' = '[]'
-            AND t.kind IN ({", ".join(f"'{model}'" for model in _MODELS)})
-            AND f.evidence ?& ARRAY[{", ".join(f"'{name}'" for name in _NEEDED)}]
-    """
-
-
-def _differs(row: Row) -> str | None:
-    model, evidence = CHARGE_MODELS.get(row["charge_model"]), row["evidence"]
-    if model is None:
-        return None
-    function, precision = evidence["rounding"]
-    metric = MetricValues(UUID(int=0), evidence["metric"], "", rounding_function=function, rounding_precision=precision)
-    units = rounded(metric, Decimal(row["found_units"]))
-    price = model.price(Usage(units=units, events_count=row["found_events"]), row["properties"])
-    amounts = fee_amounts(price, units, row["currency"])
-    stored = (row["events_count"], row["units"], row["amount_cents"], row["precise_amount_cents"])
-    found = (row["found_events"], amounts.units, amounts.amount_cents, amounts.precise_amount_cents)
-    if stored == found:
-        return None
-    return (
-        f"fee {row['id']} of {row['item_code']}: {stored[0]} events, {stored[1]} units, {stored[2]} cents (precisely"
-        f" {stored[3]}); counted and priced again, {found[0]} events, {found[1]} units, {found[2]} cents (precisely"
-        f" {found[3]})"
-    )
-
+from laguna.check.invariant import Invariant
+from laguna.check.recount import RECOUNT, differs
 
 EVIDENCE = (
     Invariant(
@@ -114,7 +58,7 @@ EVIDENCE = (
     Invariant(
         "fee_recount",
         "A charge's fee is made of the events that had arrived by then, and priced by its terms (spec 1 §3.11).",
-        " UNION ALL ".join(map(_recount, _AGGREGATIONS)),
-        judge=_differs,
+        RECOUNT,
+        judge=differs,
     ),
 )

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from laguna.demo.expected import BASE_FEE, START, Figures, Line
+from laguna.demo.expected import BASE_FEE, MINIMUM, START, Figures, Line, part
 from laguna.demo.flights import YEAR
 
 
@@ -65,10 +65,9 @@ class Comparison:
 def invoice_of(fields: Mapping[str, Any]) -> Invoice:
     """From the answer to `GET /invoices/:id`."""
     lines = {
-        BASE_FEE if fee["item"]["type"] == "subscription" else fee["item"]["code"]: Line(
-            Decimal(fee["units"]), fee["amount_cents"]
-        )
+        _name(fee): Line(Decimal(fee["units"]), fee["amount_cents"])
         for fee in fields["fees"]
+        if not _only_carries_minimum(fee)
     }
     return Invoice(
         carrier=fields["customer"]["external_id"],
@@ -77,6 +76,20 @@ def invoice_of(fields: Mapping[str, Any]) -> Invoice:
         status=fields["status"],
         figures=Figures(lines, fields["fees_amount_cents"], fields["taxes_amount_cents"], fields["total_amount_cents"]),
     )
+
+
+def _name(fee: Mapping[str, Any]) -> str:
+    item = fee["item"]
+    if item["type"] == "subscription":
+        return BASE_FEE
+    if fee["lago_true_up_parent_fee_id"]:
+        return part(item["code"], MINIMUM)
+    return part(item["code"], item["filter_invoice_display_name"], *item["grouped_by"].values())
+
+
+def _only_carries_minimum(fee: Mapping[str, Any]) -> bool:
+    """A line of nothing that is there for the line that fills up to the minimum, which refers to it."""
+    return bool(fee["lago_true_up_fee_id"]) and not Decimal(fee["units"]) and not fee["amount_cents"]
 
 
 def issued_on(month: int) -> date:

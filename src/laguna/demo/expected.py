@@ -6,25 +6,32 @@ them (the events carry the UTC hour instead), and priced with plain decimals. On
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from laguna.demo.flights import Row
 from laguna.demo.tariff import (
     BASE_FEE_CENTS,
     EWR_DAY,
+    HOURLY,
     JFK_DAY,
     LGA_DAY,
     NIGHT,
+    OFF_PEAK,
+    PEAK,
     PRODUCTS,
     SALES_TAX,
+    Product,
     Tax,
     plan_of,
 )
 
 BASE_FEE = "base_fee"  # the line of the subscription itself, beside those of the products
+PART = " · "  # between a product's code and the part of its usage that a line is for
+MINIMUM = "minimum"  # the part that fills up to a product's minimum
 START = 0  # the "month" of the invoice that a prepaying carrier gets on 1 January
 
 
@@ -50,6 +57,13 @@ class Usage:
         elif row.origin == "LGA" and row.tailnum != "NA":
             self.laguardia_aircraft.add(row.tailnum)
 
+    def add(self, other: Usage) -> None:
+        self.rows += other.rows
+        self.newark_flights += other.newark_flights
+        self.kennedy_miles += other.kennedy_miles
+        self.laguardia_aircraft |= other.laguardia_aircraft
+        self.longest_night_minutes = max(self.longest_night_minutes, other.longest_night_minutes)
+
     def units(self) -> dict[str, Decimal]:
         """By the code of the product."""
         return {
@@ -60,11 +74,28 @@ class Usage:
         }
 
 
+class Kind(NamedTuple):
+    """What the price of a flight may depend on; the names are those of the properties of events."""
+
+    hours: str
+    dest: str
+    origin: str
+
+
+def kind_of(row: Row) -> Kind:
+    is_peak = int(row.hour) in (6, 7, 8, 16, 17, 18)
+    return Kind(PEAK if is_peak else OFF_PEAK, row.dest, row.origin)
+
+
+Parts = Mapping[Kind, Usage]
+
+
 class Tally:
-    """The usage of every carrier in every month of the file."""
+    """The usage of every carrier in every month of the file; of those that pay by the hour also by kinds of flights."""
 
     def __init__(self) -> None:
         self._usage: dict[tuple[str, int], Usage] = {}
+        self._parts: defaultdict[tuple[str, int], defaultdict[Kind, Usage]] = defaultdict(lambda: defaultdict(Usage))
 
     def count(self, row: Row) -> None:
         key = row.carrier, int(row.month)
@@ -72,6 +103,11 @@ class Tally:
         if usage is None:
             usage = self._usage[key] = Usage()
         usage.count(row)
+        if row.carrier in HOURLY:
+            self._parts[key][kind_of(row)].count(row)
+
+    def parts_of(self, carrier: str, month: int) -> Parts:
+        return self._parts.get((carrier, month), {})
 
     def of(self, carrier: str, month: int) -> Usage:
         return self._usage.get((carrier, month)) or Usage()
@@ -90,7 +126,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What an invoice says. `lines` by the code of the product, or BASE_FEE."""
+    """What an invoice says. `lines` by the code of the product, with what part of it they are for, or BASE_FEE."""
 
     lines: Mapping[str, Line]
     fees_cents: int
@@ -105,18 +141,56 @@ def invoices_of(carrier: str, months: Iterable[int], tally: Tally) -> dict[int, 
     the start. Every month is billed whole, so all base fees are equal.
     """
     base = {BASE_FEE: Line(Decimal(1), BASE_FEE_CENTS)}
-    start = {START: invoice(base)} if plan_of(carrier).pay_in_advance else {}
-    return start | {month: invoice({**base, **usage_lines(tally.of(carrier, month))}) for month in months}
-
-
-def usage_lines(usage: Usage) -> dict[str, Line]:
-    units = usage.units()
-    return {
-        product.code: Line(
-            units[product.code], cents(FORMULAS[product.charge_model](units[product.code], product.properties))
-        )
-        for product in PRODUCTS
+    plan = plan_of(carrier)
+    start = {START: invoice(base)} if plan.pay_in_advance else {}
+    return start | {
+        month: invoice({**base, **usage_lines(plan.products, tally.of(carrier, month), tally.parts_of(carrier, month))})
+        for month in months
     }
+
+
+def usage_lines(products: Sequence[Product], usage: Usage, parts: Parts) -> dict[str, Line]:
+    lines: dict[str, Line] = {}
+    for product in products:
+        if product.filters or product.properties.get("pricing_group_keys"):
+            lines |= divided(product, parts)
+        else:
+            lines[product.code] = _line(product, product.properties, usage)
+    return lines
+
+
+def _line(product: Product, properties: Mapping[str, Any], usage: Usage) -> Line:
+    units = usage.units()[product.code]
+    return Line(units, cents(FORMULAS[product.charge_model](units, properties)))
+
+
+def divided(product: Product, parts: Parts) -> dict[str, Line]:
+    """The lines of a product by filter and group, and what is missing to its minimum.
+
+    What no filter takes has the product's own price. Each group is priced for itself: 80 flights, of them 30 at peak
+    hours to LAX, 40 to SFO and 10 to SFO off peak, are three lines. A part without usage has one line of nothing, which
+    the minimum's line needs.
+    """
+    lines: dict[str, Line] = {}
+    buckets = [(each.name, each.hours, each.properties) for each in product.filters]
+    taken = {hours for _, hours, _ in buckets}
+    for name, hours, properties in [*buckets, (None, None, product.properties)]:
+        groups: defaultdict[tuple[str, ...], Usage] = defaultdict(Usage)
+        for kind, usage in parts.items():
+            if usage.units()[product.code] and (kind.hours not in taken if hours is None else kind.hours == hours):
+                keys = properties.get("pricing_group_keys", ())
+                groups[tuple(kind._asdict()[key] for key in keys)].add(usage)
+        for group, usage in sorted(groups.items()) or [((), Usage())]:
+            lines[part(product.code, name, *group)] = _line(product, properties, usage)
+    missing = product.min_amount_cents - sum(line.amount_cents for line in lines.values())
+    if missing > 0:
+        lines[part(product.code, MINIMUM)] = Line(Decimal(1), missing)
+    return lines
+
+
+def part(code: str, *names: str | None) -> str:
+    """ewr_day, Peak hours, LAX -> "ewr_day · Peak hours · LAX"."""
+    return PART.join([code, *(name for name in names if name)])
 
 
 def invoice(lines: Mapping[str, Line]) -> Figures:
@@ -124,12 +198,15 @@ def invoice(lines: Mapping[str, Line]) -> Figures:
     own_taxes: dict[str, Tax] = {product.code: product.tax for product in PRODUCTS if product.tax}
     fees = sum(line.amount_cents for line in lines.values())
     taxes = sum(
-        (line.amount_cents * Decimal(own_taxes.get(code, SALES_TAX).rate) / 100 for code, line in lines.items()),
+        (
+            line.amount_cents * Decimal(own_taxes.get(name.partition(PART)[0], SALES_TAX).rate) / 100
+            for name, line in lines.items()
+        ),
         Decimal(0),
     )
     taxes_cents = rounded(taxes)
     return Figures(
-        lines={code: line for code, line in lines.items() if line.units or line.amount_cents},
+        lines={name: line for name, line in lines.items() if line.units or line.amount_cents},
         fees_cents=fees,
         taxes_cents=taxes_cents,
         total_cents=fees + taxes_cents,

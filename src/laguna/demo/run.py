@@ -23,11 +23,15 @@ from laguna.demo.tariff import (
     BASE_FEE_CENTS,
     CURRENCY,
     DISTANCE_TAX,
-    IN_ADVANCE,
-    IN_ARREARS,
+    HOURLY,
+    HOURS,
+    OFF_PEAK,
+    PEAK,
+    PLANS,
     PRODUCTS,
     SALES_TAX,
     TIMEZONE,
+    Product,
     plan_of,
     subscription_id,
 )
@@ -105,6 +109,8 @@ def run(options: Options, console: Console) -> bool:
         data.events, options.connections, sending_seconds, billing_seconds, seconds=time.monotonic() - began
     )
     show.invoices(console, show.Year(data.names, data.months, data.idle(), comparison))
+    for carrier in sorted(HOURLY & data.names.keys()):
+        show.parts(console, carrier, data.names[carrier], expected[carrier], issued)
     show.summary(console, comparison, effort)
     if options.server:
         show.organization(console, server.url, key)
@@ -130,7 +136,8 @@ def read(folder: Path, options: Options) -> Data:
 
 
 def choose(tally: Tally, months: int, number: int | None) -> set[str]:
-    """The carriers with the fewest flights; first those that bring a kind of usage which the ones before don't have."""
+    """The carriers with the fewest flights; first the smallest of each plan, then those that bring a kind of usage
+    which the ones before don't have."""
 
     def flights(carrier: str) -> int:
         return sum(tally.of(carrier, month).rows for month in range(1, months + 1))
@@ -140,8 +147,8 @@ def choose(tally: Tally, months: int, number: int | None) -> set[str]:
         return {code for each in units for code, value in each.items() if value}
 
     by_size = sorted(tally.carriers(), key=lambda carrier: (flights(carrier), carrier))
-    bringing: list[str] = []
-    known: set[str] = set()
+    bringing = list({plan_of(carrier).code: carrier for carrier in reversed(by_size)}.values())
+    known = {kind for carrier in bringing for kind in kinds(carrier)}
     for carrier in by_size:
         if kinds(carrier) - known:
             bringing.append(carrier)
@@ -169,24 +176,17 @@ def set_up(client: Client, carriers: Mapping[str, str]) -> None:
     """Taxes, metrics, plans, and a customer with a subscription for each carrier."""
     for tax in (SALES_TAX, DISTANCE_TAX):
         client.post("/api/v1/taxes", "tax", {"code": tax.code, "name": tax.name, "rate": tax.rate})
-    charges: list[dict[str, Any]] = []
+    metrics: dict[str, str] = {}
     for product in PRODUCTS:
         fields: dict[str, Any] = {
             "code": product.code,
             "name": product.name,
             "aggregation_type": product.aggregation_type,
             "field_name": product.field_name,
+            "filters": [{"key": HOURS, "values": [PEAK, OFF_PEAK]}],
         }
-        metric = client.post("/api/v1/billable_metrics", "billable_metric", fields)
-        charges.append(
-            {
-                "billable_metric_id": metric["lago_id"],
-                "charge_model": product.charge_model,
-                "properties": product.properties,
-                "tax_codes": [product.tax.code] if product.tax else [],
-            }
-        )
-    for plan in (IN_ARREARS, IN_ADVANCE):
+        metrics[product.code] = client.post("/api/v1/billable_metrics", "billable_metric", fields)["lago_id"]
+    for plan in PLANS:
         fields = {
             "code": plan.code,
             "name": plan.name,
@@ -195,7 +195,7 @@ def set_up(client: Client, carriers: Mapping[str, str]) -> None:
             "amount_currency": CURRENCY,
             "pay_in_advance": plan.pay_in_advance,
             "tax_codes": [SALES_TAX.code],
-            "charges": charges,
+            "charges": [_charge(product, metrics[product.code]) for product in plan.products],
         }
         client.post("/api/v1/plans", "plan", fields)
     for carrier, name in carriers.items():
@@ -209,6 +209,20 @@ def set_up(client: Client, carriers: Mapping[str, str]) -> None:
             "subscription_at": _text(midnight(1)),
         }
         client.post("/api/v1/subscriptions", "subscription", fields)
+
+
+def _charge(product: Product, metric_id: str) -> dict[str, Any]:
+    return {
+        "billable_metric_id": metric_id,
+        "charge_model": product.charge_model,
+        "properties": product.properties,
+        "filters": [
+            {"invoice_display_name": each.name, "values": {HOURS: [each.hours]}, "properties": each.properties}
+            for each in product.filters
+        ],
+        "min_amount_cents": product.min_amount_cents,
+        "tax_codes": [product.tax.code] if product.tax else [],
+    }
 
 
 def bill(client: Client, crew: Crew, data: Data, console: Console) -> tuple[float, float]:

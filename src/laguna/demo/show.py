@@ -6,6 +6,7 @@ import contextlib
 from calendar import month_abbr, month_name
 from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.columns import Columns
@@ -22,15 +23,27 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from laguna.demo.compare import Comparison, Difference, Total, dollars
-from laguna.demo.expected import START
+from laguna.demo.compare import Comparison, Difference, Invoice, Total, dollars, issued_on
+from laguna.demo.expected import BASE_FEE, MINIMUM, PART, START, Figures, Line
 from laguna.demo.flights import YEAR
-from laguna.demo.tariff import BASE_FEE_CENTS, CURRENCY, PREPAYING, PRODUCTS, SALES_TAX
+from laguna.demo.tariff import (
+    BASE_FEE_CENTS,
+    CURRENCY,
+    DEST,
+    HOURLY,
+    HOURLY_PRODUCTS,
+    ORIGIN,
+    PREPAYING,
+    PRODUCTS,
+    SALES_TAX,
+    Product,
+)
 
 WIDTH_WITHOUT_TERMINAL = 140
 _AMOUNT_WIDTH = len(" 12,345.67")
 _FIXED_WIDTH = len(" UA 123,456.78 ✓ ")
 _DIFFERENCES_SHOWN = 50
+_WORDS = {DEST: "destination", ORIGIN: "airport"}
 _RIGHT, _WRONG, _IDLE = "✓", "✗", "∅"
 
 
@@ -57,10 +70,28 @@ def introduction(console: Console, carriers: Mapping[str, str], events: int, mon
         tax = f"{(product.tax or SALES_TAX).rate} %"
         table.add_row(product.name, product.code, f"{product.aggregation_type}{of}", product.charge_model, tax)
     console.print(table)
+    hourly = sorted(HOURLY & carriers.keys())
+    if hourly:
+        console.print(f"\n{' and '.join(hourly)} pays by the hour:", *map(_by_the_hour, HOURLY_PRODUCTS), sep="")
     console.print(
         "\nAn event counts for the metric of its code: by day that of the airport, from 20:00 to 5:00 the last.\n",
         style="dim",
     )
+
+
+def _by_the_hour(product: Product) -> str:
+    """What is special about a price, in words."""
+    said = [f"{each.name.lower()} at a price of their own{_per(each.properties)}" for each in product.filters]
+    if groups := _per(product.properties):
+        said.append(f"{'the others' if product.filters else 'priced'}{groups}")
+    if product.min_amount_cents:
+        said.append(f"at least {dollars(product.min_amount_cents)}")
+    return f"\n  {product.name}: {', '.join(said)}" if said else ""
+
+
+def _per(properties: Mapping[str, Any]) -> str:
+    keys = properties.get("pricing_group_keys")
+    return f" for each {' and '.join(_WORDS[key] for key in keys)}" if keys else ""
 
 
 class Bar:
@@ -143,6 +174,34 @@ def invoices(console: Console, year: Year) -> None:
     console.print(Columns([f"[dim]{code} {name}[/]" for code, name in year.carriers.items()], padding=(0, 3)), "")
     if year.comparison.differences:
         _differences(console, year.comparison.differences)
+
+
+def parts(
+    console: Console, carrier: str, name: str, expected: Mapping[int, Figures], issued: Iterable[Invoice]
+) -> None:
+    """The invoice of one month, line by line: the first one that fills up to a minimum beside some usage."""
+    shown = [(month, figures) for month, figures in expected.items() if month != START]
+    filled = [each for each in shown if any(line.endswith(MINIMUM) for line in each[1].lines)]
+    month, figures = max(filled or shown, key=lambda each: (len(each[1].lines), -each[0]))
+    actual = next(
+        (each.figures.lines for each in issued if (each.carrier, each.issued_on) == (carrier, issued_on(month))), {}
+    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("Line", "Part"):
+        table.add_column(heading)
+    for heading in ("Units", "Amount"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    names = {BASE_FEE: "Base fee"} | {product.code: product.name for product in HOURLY_PRODUCTS}
+    for line, wanted in figures.lines.items():
+        code, _, of = line.partition(PART)
+        table.add_row(names[code], of, f"{wanted.units:,f}", _compared(actual.get(line), wanted))
+    console.print(f"[bold]What {name} is billed for {month_name[month]}, before taxes[/]\n")
+    console.print(table, "")
+
+
+def _compared(line: Line | None, wanted: Line) -> Text:
+    text = "none" if line is None else dollars(line.amount_cents)
+    return Text(f"{text} {_RIGHT}", style="green") if line == wanted else Text(f"{text} {_WRONG}", style="bold red")
 
 
 def _table(year: Year, shown: Sequence[int]) -> Table:

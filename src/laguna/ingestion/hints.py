@@ -20,6 +20,7 @@ from laguna.kernel.db import Database, is_repeatable
 from laguna.kernel.errors import unauthorized
 from laguna.metrics.derivation import MetricValues
 from laguna.metrics.expressions import Node, parse
+from laguna.metrics.faults import Filters
 
 KEYS_KEPT = 10_000
 CATALOGS_KEPT = 2_000
@@ -58,11 +59,13 @@ class Recent(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """An organization's living metrics by code, as of a version, and the expressions of those that have one."""
+    """An organization's living metrics by code, as of a version, and the expressions and filter values of those that
+    have some."""
 
     version: int
     metrics: Mapping[str, MetricValues]
     expressions: Mapping[str, Node]
+    filters: Mapping[str, Filters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,10 @@ class Keys:
 
 
 METRICS = """
-    SELECT organization_id, id, code, aggregation_type, field_name, expression FROM billable_metrics
+    SELECT organization_id, id, code, aggregation_type, field_name, expression,
+        (SELECT jsonb_object_agg(filter.key, filter.values) FROM billable_metric_filters AS filter
+            WHERE filter.billable_metric_id = metric.id)
+    FROM billable_metrics AS metric
     WHERE organization_id = ANY(%s) AND deleted_at IS NULL
 """
 
@@ -117,11 +123,14 @@ def catalogs_of(versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]]) -> 
     """The catalogs of organizations from the rows of METRICS."""
     metrics: dict[UUID, dict[str, MetricValues]] = {organization_id: {} for organization_id in versions}
     expressions: dict[UUID, dict[str, Node]] = {organization_id: {} for organization_id in versions}
-    for organization_id, metric_id, code, aggregation_type, field_name, expression in rows:
+    filters: dict[UUID, dict[str, Filters]] = {organization_id: {} for organization_id in versions}
+    for organization_id, metric_id, code, aggregation_type, field_name, expression, declared in rows:
         metrics[organization_id][code] = MetricValues(metric_id, code, aggregation_type, field_name)
         if expression is not None:
             expressions[organization_id][code] = parse(expression)
-    return {key: Catalog(version, metrics[key], expressions[key]) for key, version in versions.items()}
+        if declared is not None:
+            filters[organization_id][code] = {key: frozenset(values) for key, values in declared.items()}
+    return {key: Catalog(version, metrics[key], expressions[key], filters[key]) for key, version in versions.items()}
 
 
 StreamName = tuple[UUID, str | None, str]

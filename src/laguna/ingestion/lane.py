@@ -49,6 +49,11 @@ FROM events AS event JOIN event_streams AS stream ON stream.id = event.stream_id
 WHERE event.key = ANY(%s::uuid[])
 """
 
+NOTE = """
+INSERT INTO faulty_events (organization_id, key, report_at)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[])
+"""
+
 COPY = f"COPY events ({COLUMNS}) FROM STDIN"
 
 
@@ -141,6 +146,10 @@ class Lane:
         """Store the lines in the group's transaction. UniqueViolation when one of them is there already."""
         async with self._connection.cursor() as cursor, cursor.copy(COPY) as copy:
             await copy.write(b"".join(lines))
+
+    async def note(self, faulty: Sequence[tuple[UUID, str, datetime]]) -> None:
+        """Note events of the group that can't be used: organization, key, and when to tell of it."""
+        await self._connection.execute(NOTE, [list(column) for column in zip(*faulty, strict=True)])
 
     async def commit(self, count: int) -> None:
         """Commit the group and count its arrivals, durably.

@@ -16,6 +16,7 @@ from laguna.kernel.money import decimal_text
 from laguna.kernel.outputs import instant_text
 from laguna.metrics.derivation import MetricValues, derive
 from laguna.metrics.expressions import EvaluationError, Node
+from laguna.metrics.faults import has_undeclared_value, is_unusable
 
 COLUMNS = (
     "key, seq, ingested_at, stream_id, timestamp, value, value_text, precise_total_amount_cents, transaction_id,"
@@ -95,10 +96,11 @@ def _escaped(text: bytes) -> bytes:
 class Rendered:
     """Events as objects and lines that lack only what their group gives them: arrival and time of receipt.
 
-    With `failures`, by index, of expressions that have no value for an event, it is not to be stored.
+    With `failures`, by index, of expressions that have no value for an event, it is not to be stored. `faulty` are the
+    keys of events that can be stored, but not used.
     """
 
-    __slots__ = ("_received", "failures", "lines", "objects", "version")
+    __slots__ = ("_received", "failures", "faulty", "lines", "objects", "version")
 
     def __init__(
         self,
@@ -110,10 +112,11 @@ class Rendered:
     ) -> None:
         """`now` stands in for absent timestamps; without it there must be none."""
         received = millisecond_text(unix_ms(now)) if now is not None else b""
-        metrics, expressions = catalog.metrics, catalog.expressions
+        metrics, expressions, filters = catalog.metrics, catalog.expressions, catalog.filters
         self.version = catalog.version
         self._received = now
         self.failures: dict[int, str] = {}
+        self.faulty: list[str] = []
         self.lines: list[tuple[bytes, bytes]] = []
         self.objects: list[bytes] = []
         for event, key, stream in zip(events, keys, streams, strict=True):
@@ -121,10 +124,16 @@ class Rendered:
             value, value_text = _NULL, _NULL
             sent = event.properties
             metric = metrics.get(event.code)
-            if metric is not None:
+            if metric is None:
+                self.faulty.append(key)
+            else:
                 if expressions and event.code in expressions:
                     sent = self._computed(expressions[event.code], metric, event)
-                number, text = derive(metric, sent)
+                derived = number, text = derive(metric, sent)
+                if is_unusable(metric, derived) or (
+                    event.code in filters and has_undeclared_value(filters[event.code], sent)
+                ):
+                    self.faulty.append(key)
                 if number is not None:
                     value = str(number).encode()  # PostgreSQL reads an exponent, too
                 if text is not None:

@@ -99,6 +99,12 @@ class Submission:
         return rendered.numbered(first_seq, millisecond_text(unix_ms(received)))
 
     @property
+    def faulty(self) -> Sequence[str]:
+        """The keys of its events that can't be used, as it was rendered."""
+        assert self._rendered is not None
+        return self._rendered.faulty
+
+    @property
     def waits(self) -> bool:
         """Whether it is still to be stored: not answered, its client not gone."""
         return not self.done.done()

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
@@ -20,6 +21,7 @@ import structlog
 from psycopg import errors
 
 from laguna.ingestion.decoding import Event
+from laguna.ingestion.faulty import Note, Notes
 from laguna.ingestion.hints import CATALOGS_KEPT, Catalog, Keys, Recent, Streams
 from laguna.ingestion.lane import CommitUnknownError, Lane, OrganizationFacts
 from laguna.ingestion.submission import Submission
@@ -61,6 +63,7 @@ class Writer:
         self._database_url = database.url
         self._streams = Streams(database)
         self._catalogs: Recent[UUID, Catalog] = Recent(CATALOGS_KEPT)
+        self._notes = Notes()
         self._queue: deque[Submission] = deque()
         self._locked: list[Submission] = []  # their organization is being changed; they go first next time
         self._rows = 0
@@ -251,6 +254,8 @@ class Writer:
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)
+        if faulty := [note for each in group for note in self._faulty(each, received[each.organization_id])]:
+            await lane.note(faulty)
         try:
             await lane.commit(len(lines))
         except CommitUnknownError:
@@ -266,6 +271,11 @@ class Writer:
         for submission in group:
             submission.answer()
         monitoring.events.inc(sum(len(submission.events) for submission in group))
+
+    def _faulty(self, submission: Submission, received: datetime) -> list[Note]:
+        if not submission.faulty:
+            return []
+        return self._notes.of(submission.organization_id, submission.faulty, received)
 
     def _may_be_stored(
         self, submission: Submission, facts: Mapping[UUID, OrganizationFacts], valid: Mapping[bytes, UUID]

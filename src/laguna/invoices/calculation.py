@@ -51,7 +51,7 @@ def usage_of(evidence: Mapping[str, Any]) -> Usage:
     changes = evidence.get("changes")
     return Usage(
         units=Decimal(evidence["units"]),
-        events_count=evidence["events_count"],
+        events_count=evidence.get("paying_events", evidence["events_count"]),
         aggregation_type=evidence["aggregation_type"],
         full_units=Decimal(evidence["full_units"]) if changes is not None else None,
         steps=None if changes is None else [Change(Decimal(full), Decimal(prorated)) for full, prorated in changes],

@@ -28,7 +28,6 @@ __all__ = [
     "Detail",
     "MetricValues",
     "UsageQuery",
-    "aggregation_sql",
     "combinations",
     "known_as_of",
     "metric_values",
@@ -148,22 +147,6 @@ async def _run(
     async with connection.cursor() as cursor:
         await cursor.execute(_statement(shape), parameters)
         return await cursor.fetchall()
-
-
-def aggregation_sql(aggregation_type: str) -> str | None:
-    """A subquery of combination, units and events_count from the properties of a period's events, taken as one; None
-    for an aggregation whose units it doesn't give.
-
-    It refers to `stream.id`, `asked.field_name`, `asked.from_at`, `asked.to_at` and `known.limits`, and has no row
-    without events.
-    """
-    if aggregation_type not in ("count_agg", "sum_agg", "max_agg", "unique_count_agg"):
-        return None
-    shape = Shape(aggregation_type, derived=False, recurring=False, detail=Detail.TOTALS, keys=0)
-    condensed = AGGREGATIONS[aggregation_type].sql(shape)
-    if aggregation_type in ("sum_agg", "max_agg"):
-        return f"SELECT * FROM ({condensed}) AS condensed (combination, units, events_count)"
-    return f"SELECT combination, units, units AS events_count FROM ({condensed}) AS condensed (combination, units)"
 
 
 async def known_as_of(session: AsyncSession) -> dict[str, int]:

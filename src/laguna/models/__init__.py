@@ -4,7 +4,7 @@ from laguna.models.base import Base
 from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.document import InvoicePdf
-from laguna.models.event import Event, EventStream, WriterLane
+from laguna.models.event import Event, EventStream, FaultyEvent, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
 from laguna.models.lifetime import LifetimeUsage
 from laguna.models.metric import BillableMetric, BillableMetricFilter
@@ -32,6 +32,7 @@ __all__ = [
     "CustomerTax",
     "Event",
     "EventStream",
+    "FaultyEvent",
     "Fee",
     "FeeTax",
     "Invoice",

@@ -53,6 +53,17 @@ class Event(Base):
     properties: Mapped[dict[str, Any]]
 
 
+class FaultyEvent(Base):
+    """An event that could not be used as it was stored, until it is told of at `report_at`."""
+
+    __tablename__ = "faulty_events"
+    __table_args__ = (Index("faulty_events_organization_id_report_at_idx", "organization_id", "report_at"),)
+
+    key: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    report_at: Mapped[datetime]
+
+
 class WriterLane(Base):
     """How far each lane of arrivals is committed: the map of these rows is "as known at"."""
 

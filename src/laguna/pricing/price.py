@@ -31,6 +31,7 @@ class Step:
 class Usage:
     """Aggregated and rounded usage of one bucket or group in a period.
 
+    `events_count` are the events that an amount per event is due for.
     `units` are those to be paid. Of a prorated charge `full_units` are those held, and `steps` the changes that led
     there, by time, what was carried over from before the period as the first (spec 1 §5.7). `values` are those of the
     period's events, by time: given to models that read them, of sum_agg only. `total_amount` is in major units, what

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.catalog.priced import PricedCharge, PricedFilter
 from laguna.kernel.money import decimal_text, subunits
-from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row
-from laguna.metrics.store import Combination, UsageQuery, combinations, known_as_of, rounded
+from laguna.metrics.aggregations import AGGREGATIONS, Aggregate, Detail, Row, Shape
+from laguna.metrics.store import Combination, MetricValues, UsageQuery, combinations, known_as_of, rounded
 from laguna.metrics.window import Window
 from laguna.pricing.models import CHARGE_MODELS, FeeAmounts, fee_amounts
 from laguna.pricing.price import Reads, Step, Usage
@@ -131,7 +131,8 @@ def _line(
 ) -> RatedLine:
     charge, item = asked.charge, asked.item
     rows = [row for condensed in by_combination.values() for row in condensed]
-    aggregate, usage = _usage(asked, rows)
+    counting = Counting(charge.metric, charge.prorated, asked.query.shape, item.window, item.currency)
+    aggregate, usage = usage_of(counting, rows)
     price = CHARGE_MODELS[charge.charge_model].price(usage, bucket.properties)
     shown = usage.units if usage.units < 0 else usage.held
     amounts = fee_amounts(price, shown, item.currency)
@@ -144,7 +145,7 @@ def _line(
         grouped_by=dict(group),
         usage=usage,
         amounts=amounts,
-        events_count=usage.events_count,
+        events_count=aggregate.events_count,
         total_aggregated_units=amounts.units if total is None else total,
         details=price.details,
         breakdown=_breakdown(asked, bucket, by_combination) if bucket.breakdown_keys else (),
@@ -168,13 +169,15 @@ def _evidence(
         "external_subscription_id": asked.item.external_subscription_id,
         "aggregated_units": str(aggregate.units),
         "units": str(usage.units),
-        "events_count": usage.events_count,
+        "events_count": aggregate.events_count,
         "from": window.start.isoformat(),
         "until": window.until.isoformat(),
         "days": window.days,
         "full_days": window.full_days,
         "arrivals": dict(arrivals),
     }
+    if usage.events_count != aggregate.events_count:
+        evidence["paying_events"] = usage.events_count
     if usage.total_amount:
         evidence["total_amount"] = str(usage.total_amount)
     if usage.steps is not None:
@@ -186,11 +189,22 @@ def _evidence(
     return evidence
 
 
-def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What makes priced usage of condensed rows: the metric, the shape that they were asked for in, and the window."""
+
+    metric: MetricValues
+    prorated: bool
+    shape: Shape
+    window: Window
+    currency: str
+
+
+def usage_of(counting: Counting, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
     """What is priced, and the aggregate before it was rounded (spec 1 §2.5)."""
-    metric, window, shape = asked.charge.metric, asked.query.window, asked.query.shape
+    metric, window = counting.metric, counting.window
     aggregation = AGGREGATIONS[metric.aggregation_type]
-    if asked.charge.prorated and aggregation.prorate is not None:
+    if counting.prorated and aggregation.prorate is not None:
         prorated = aggregation.prorate(rows, window)
         usage = Usage(
             units=rounded(metric, prorated.units),
@@ -200,25 +214,29 @@ def _usage(asked: _Asked, rows: Sequence[Row]) -> tuple[Aggregate, Usage]:
             steps=[Step(change.full, change.prorated) for change in prorated.changes],
         )
         return Aggregate(prorated.units, prorated.events_count), usage
-    aggregate = aggregation.combine(shape, rows, window)
+    aggregate = aggregation.combine(counting.shape, rows, window)
     usage = Usage(
         units=rounded(metric, aggregate.units),
-        events_count=aggregate.events_count,
+        events_count=aggregate.events_count if aggregate.paying_events is None else aggregate.paying_events,
         aggregation_type=metric.aggregation_type,
         values=aggregate.values,
-        total_amount=aggregate.amount_cents / subunits(asked.item.currency),
+        total_amount=aggregate.amount_cents / subunits(counting.currency),
     )
     return aggregate, usage
 
 
 def _breakdown(asked: _Asked, bucket: Bucket, rows: Mapping[Combination, list[Row]]) -> list[Mapping[str, Any]]:
-    """Units of each presentation group, not prorated (spec 1 §3.7)."""
-    metric, window, shape = asked.charge.metric, asked.query.window, asked.query.shape
-    combine = AGGREGATIONS[metric.aggregation_type].combine
+    """Units of each presentation group, neither prorated nor rounded: rounding is for the whole (spec 1 §§2.5, 3.7).
+
+    Where one event decides, it makes the only row.
+    """
+    window, shape = asked.query.window, asked.query.shape
+    aggregation = AGGREGATIONS[asked.charge.metric.aggregation_type]
+    groups = asked.sorting.breakdown(bucket, rows)
+    if aggregation.deciding is not None and groups:
+        decisive = aggregation.deciding([row for condensed in groups.values() for row in condensed])
+        groups = {shown: condensed for shown, condensed in groups.items() if decisive in condensed}
     return [
-        {
-            "presentation_by": dict(shown),
-            "units": decimal_text(rounded(metric, combine(shape, condensed, window).units)),
-        }
-        for shown, condensed in asked.sorting.breakdown(bucket, rows).items()
+        {"presentation_by": dict(shown), "units": decimal_text(aggregation.combine(shape, condensed, window).units)}
+        for shown, condensed in groups.items()
     ]

@@ -76,14 +76,14 @@ class FeeRows:
         return self.labels.say("period", start=written.day(start, self.style), end=written.day(end, self.style))
 
     def of_fee(self, fee: Fee, section: str = "") -> Iterator[Row]:
-        details = [detail for explain in self._explained(fee.amount_details) for detail in explain(fee)]
+        details = [detail for explain in self._explained(fee) for detail in explain(fee)]
         yield row(
             "line",
             self._item(fee, section),
             self._note(fee),
             units=written.number(fee.units, self.style),
             # an average over tiers would explain nothing: the details below say what was charged
-            unit_price="" if details else self._price(fee.precise_unit_amount),
+            unit_price="" if details or fee.true_up_parent_fee_id else self._price(fee.precise_unit_amount),
             tax_rate=written.percent(fee.taxes_rate, self.style),
             amount=written.money(fee.amount_cents, self.currency, self.style),
         )
@@ -91,6 +91,8 @@ class FeeRows:
 
     def _item(self, fee: Fee, section: str) -> str:
         name = text.line(fee.invoice_display_name or fee.item_name, longest_word=LONGEST_WORD)
+        if fee.true_up_parent_fee_id:
+            return self.labels.say("true_up", name=name)
         if fee.fee_type != "subscription":
             return name
         plan = text.line(fee.item_name, longest_word=LONGEST_WORD)
@@ -98,41 +100,66 @@ class FeeRows:
         return label if text.line(fee.item_name) == section else f"{label} – {plan}"
 
     def _note(self, fee: Fee) -> str:
-        """What stands below an item: filter and group of usage, days of a prorated fee, description of an add-on."""
+        """What stands below an item: filter and group of usage, days of a prorated fee, what a minimum lacks,
+        description of an add-on."""
         if fee.fee_type == "add_on":
             return text.lines(fee.item_description)
-        days, full_days = fee.evidence.get("days"), fee.evidence.get("full_days")
-        if fee.fee_type == "subscription" and days is not None and full_days is not None and days != full_days:
-            return self.labels.say("prorated", days=str(days), full_days=str(full_days))
-        return " · ".join(_parts(fee))
+        if fee.true_up_parent_fee_id:
+            return " · ".join([self._minimum(fee), *self._days(fee)])
+        return " · ".join(self._days(fee) if fee.fee_type == "subscription" else _parts(fee))
 
-    def _explained(self, details: Details) -> list[Callable[[Fee], Iterator[Row]]]:
-        """How the stored `amount_details` are told: by what is in them, so that a new price model only adds a line."""
+    def _days(self, fee: Fee) -> list[str]:
+        """How much of its period a fee is for, if not for all of it."""
+        days, full_days = fee.evidence.get("days"), fee.evidence.get("full_days")
+        if days is None or full_days is None or days == full_days:
+            return []
+        return [self.labels.say("prorated", days=str(days), full_days=str(full_days))]
+
+    def _minimum(self, fee: Fee) -> str:
+        minimum, used = (
+            written.money(fee.evidence[name], self.currency, self.style) for name in ("min_amount_cents", "used_cents")
+        )
+        return self.labels.say("minimum_and_used", minimum=minimum, used=used)
+
+    def _explained(self, fee: Fee) -> list[Callable[[Fee], Iterator[Row]]]:
+        """How a price is told: by what is stored of it, so that a new price model only adds a line."""
         known: dict[str, Callable[[Fee], Iterator[Row]]] = {
             "graduated_ranges": self._graduated,
+            "graduated_percentage_ranges": self._graduated_percentage,
+            "min_max_adjustment_total_amount": self._percentage,
             "flat_unit_amount": self._volume,
             "per_package_size": self._package,
+            "total_amount": self._dynamic,
         }
-        return [explain for key, explain in known.items() if key in details]
+        stored = fee.amount_details.keys() | fee.evidence.keys()
+        return [explain for key, explain in known.items() if key in stored]
 
     def _graduated(self, fee: Fee) -> Iterator[Row]:
-        for index, tier in enumerate(fee.amount_details["graduated_ranges"]):
-            start, end = tier["from_value"], tier["to_value"]
+        return self._tiers(
+            fee.amount_details["graduated_ranges"],
+            "per_unit",
+            lambda tier: self._price(Decimal(tier["per_unit_amount"])),
+        )
+
+    def _graduated_percentage(self, fee: Fee) -> Iterator[Row]:
+        return self._tiers(
+            fee.amount_details["graduated_percentage_ranges"], "rate", lambda tier: self._rate(tier["rate"])
+        )
+
+    def _tiers(self, tiers: Sequence[Details], only: str, price: Callable[[Details], str]) -> Iterator[Row]:
+        """What fell into each tier, and the flat fees of those reached. `only` is what a single tier is called."""
+        for index, tier in enumerate(tiers):
+            name = self._tier(index, tier["from_value"], tier["to_value"], only)
             units, flat = Decimal(tier["units"]), Decimal(tier["flat_unit_amount"])
             if units:
-                yield self._detail(
-                    self._tier(index, start, end),
-                    Decimal(tier["per_unit_total_amount"]),
-                    units,
-                    Decimal(tier["per_unit_amount"]),
-                )
+                yield self._detail(name, Decimal(tier["per_unit_total_amount"]), units, price(tier))
             if flat:
-                yield self._detail(self.labels.say("flat_fee_of", tier=self._tier(index, start, end)), flat)
+                yield self._detail(self.labels.say("flat_fee_of", tier=name), flat)
 
-    def _tier(self, index: int, start: Any, end: Any) -> str:
+    def _tier(self, index: int, start: Any, end: Any, only: str) -> str:
         first, last = (written.number(Decimal(value or 0), self.style) for value in (start, end))
         if end is None:
-            return self.labels.say("tier_above", start=first) if index else self.labels["per_unit"]
+            return self.labels.say("tier_above", start=first) if index else self.labels[only]
         return self.labels.say("tier", start=first, end=last) if index else self.labels.say("first_units", end=last)
 
     def _volume(self, fee: Fee) -> Iterator[Row]:
@@ -142,7 +169,7 @@ class FeeRows:
             self.labels["per_unit"],
             Decimal(details["per_unit_total_amount"]),
             fee.units,
-            Decimal(details["per_unit_amount"]),
+            self._price(Decimal(details["per_unit_amount"])),
         )
         if flat:
             yield self._detail(self.labels["flat_fee"], flat)
@@ -152,21 +179,59 @@ class FeeRows:
         size, paid = Decimal(details["per_package_size"]), Decimal(details["paid_units"])
         free = max(fee.units - paid, Decimal(0))
         if free:
-            yield self._detail(self.labels["free_units"], Decimal(0), free, Decimal(0))
+            yield self._detail(self.labels["free_units"], Decimal(0), free, self._price(Decimal(0)))
         if paid and size:
             packages = paid // size + (1 if paid % size else 0)
             price = Decimal(details["per_package_unit_amount"])
             label = self.labels.say("packages", size=written.number(size, self.style))
-            yield self._detail(label, packages * price, packages, price)
+            yield self._detail(label, packages * price, packages, self._price(price))
 
-    def _detail(self, item: str, amount: Decimal, units: Decimal | None = None, price: Decimal | None = None) -> Row:
+    def _percentage(self, fee: Fee) -> Iterator[Row]:
+        """What is free, the rate of the rest, the amount per event, and what its bounds add or take off."""
+        details = fee.amount_details
+        free_units, paid_units, rated, fixed, fixed_total, adjustment = (
+            Decimal(details[name])
+            for name in (
+                "free_units",
+                "paid_units",
+                "per_unit_total_amount",
+                "fixed_fee_unit_amount",
+                "fixed_fee_total_amount",
+                "min_max_adjustment_total_amount",
+            )
+        )
+        if not fee.units:
+            return
+        if free_units:
+            yield self._detail(self.labels["free_units"], Decimal(0), free_units, self._rate("0"))
+        if paid_units:
+            yield self._detail(self.labels["rate"], rated, paid_units, self._rate(details["rate"]))
+        if fixed and details["free_events"]:
+            free_events = Decimal(details["free_events"])
+            yield self._detail(self.labels["free_events"], Decimal(0), free_events, self._price(Decimal(0)))
+        if fixed:
+            paid_events = Decimal(details["paid_events"])
+            yield self._detail(self.labels["fee_per_event"], fixed_total, paid_events, self._price(fixed))
+        if adjustment:
+            yield self._detail(self.labels["min_max_adjustment"], adjustment)
+
+    def _dynamic(self, fee: Fee) -> Iterator[Row]:
+        """Events that say themselves what they cost."""
+        if fee.units:
+            total = Decimal(fee.evidence["total_amount"])
+            yield self._detail(self.labels["priced_events"], total, Decimal(fee.events_count or 0))
+
+    def _detail(self, item: str, amount: Decimal, units: Decimal | None = None, price: str = "") -> Row:
         return row(
             "detail",
             item,
             units="" if units is None else written.number(units, self.style),
-            unit_price="" if price is None else self._price(price),
+            unit_price=price,
             amount=written.major(amount, self.currency, self.style),
         )
+
+    def _rate(self, rate: str) -> str:
+        return written.percent(Decimal(rate), self.style)
 
     def _price(self, amount: Decimal) -> str:
         return written.unit_price(amount, self.currency, self.style)

@@ -75,12 +75,14 @@ class Shape:
 class Aggregate:
     """Usage of one bucket, not rounded. `values` and `amount_cents` only where they were asked for.
 
-    `total_units`: what fees show as aggregated; the units where it is None.
+    `total_units`: what fees show as aggregated; the units where it is None. `paying_events`: how many of the events an
+    amount per event is due for; all of them where it is None.
     """
 
     units: Decimal = ZERO
     events_count: int = 0
     total_units: Decimal | None = None
+    paying_events: int | None = None
     values: Sequence[Decimal] = ()
     amount_cents: Decimal = ZERO
 
@@ -105,11 +107,13 @@ class Prorated:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """One way to make units of events. `prorate` is absent where units don't last."""
+    """One way to make units of events. `prorate` is absent where units don't last, `deciding` where all rows have a
+    part in the units: it gives the one that makes them."""
 
     sql: Callable[[Shape], str]
     combine: Callable[[Shape, Sequence[Row], Window], Aggregate]
     prorate: Callable[[Sequence[Row], Window], Prorated] | None = None
+    deciding: Callable[[Sequence[Row]], Row] | None = None
 
 
 def numbers(shape: Shape, columns: str, *, rest: str = "") -> str:

@@ -22,8 +22,12 @@ def _combine(shape: Shape, rows: Sequence[Row], window: Window) -> Aggregate:
     """A negative number is none."""
     if not rows:
         return Aggregate()
-    _, _, number, _ = max(rows, key=lambda row: (row[0], row[1]))
+    _, _, number, _ = _last(rows)
     return Aggregate(max(number, ZERO), sum(count for *_, count in rows))
 
 
-LATEST = Aggregation(_sql, _combine)
+def _last(rows: Sequence[Row]) -> Row:
+    return max(rows, key=lambda row: (row[0], row[1]))
+
+
+LATEST = Aggregation(_sql, _combine, deciding=_last)

@@ -19,16 +19,17 @@ from laguna.metrics.aggregations.base import (
 )
 from laguna.metrics.window import Window
 
+_COUNT_OF_PERIOD = "count(*) FILTER (WHERE timestamp >= asked.from_at)"
+
 
 def _sql(shape: Shape) -> str:
-    """Rows of totals: sum, count, and amounts where wanted. Rows of events: number, count, and when each came; what
-    was carried over from before the period is one row without a time."""
+    """Rows of totals: sum, count, count of the period, and amounts where wanted. Rows of events: number, count, and
+    when each came; what was carried over from before the period is one row without a time."""
+    totals = f"sum(number), count(*), {_COUNT_OF_PERIOD if shape.recurring else 'count(*)'}"
     if shape.detail is Detail.TOTALS:
-        return numbers(shape, "sum(number), count(*)")
+        return numbers(shape, totals)
     if shape.detail is Detail.AMOUNTS:
-        return numbers(
-            shape, "sum(number), count(*), sum(precise_total_amount_cents)", rest=", precise_total_amount_cents"
-        )
+        return numbers(shape, f"{totals}, sum(precise_total_amount_cents)", rest=", precise_total_amount_cents")
     events = f"""
         SELECT combination, number, 1, timestamp, seq
         FROM (SELECT {shape.number} AS number, {shape.combination} AS combination, timestamp, seq {shape.of_period})
@@ -45,11 +46,14 @@ def _sql(shape: Shape) -> str:
 
 
 def _combine(shape: Shape, rows: Sequence[Row], window: Window) -> Aggregate:
+    """An amount per event is due for those of the period, once, not again for what is carried over (W14)."""
+    values = [row[0] for row in _by_time(rows)] if shape.detail is Detail.EVENTS else ()
     return Aggregate(
         units=sum((row[0] for row in rows), ZERO),
         events_count=sum(row[1] for row in rows),
-        values=[row[0] for row in _by_time(rows)] if shape.detail is Detail.EVENTS else (),
-        amount_cents=sum((row[2] or ZERO for row in rows), ZERO) if shape.detail is Detail.AMOUNTS else ZERO,
+        paying_events=len(values) if shape.detail is Detail.EVENTS else sum(row[2] for row in rows),
+        values=values,
+        amount_cents=sum((row[3] or ZERO for row in rows), ZERO) if shape.detail is Detail.AMOUNTS else ZERO,
     )
 
 

@@ -26,24 +26,31 @@ _ONE = Decimal(1)
 
 
 def _sql(shape: Shape) -> str:
-    """Rows: value, time, arrival, and whether it was added. Of totals the last of each value; where all events are
-    one combination, and nothing has to be taken together, only their number."""
+    """Rows: value, time, arrival, whether it was added, and how many events of the period there are. Of totals the
+    last of each value; where all events are one combination, and nothing has to be taken together, only how many values
+    are present, and the events of the period."""
     change, value = ("value", "value_text") if shape.derived else (operation_sql("properties"), _text())
     changes = f"""
         (SELECT {change} AS change, {value} AS unique_value, {shape.combination} AS combination, timestamp, seq
             {shape.events}) AS changes"""
     if shape.detail is Detail.EVENTS:
         return f"""
-            SELECT combination, unique_value, timestamp, seq, change > 0 FROM {changes}
+            SELECT combination, unique_value, timestamp, seq, change > 0, (timestamp >= asked.from_at)::int
+            FROM {changes}
             WHERE unique_value IS NOT NULL"""
+    here = "FILTER (WHERE timestamp >= asked.from_at)" if shape.recurring else ""
     latest = f"""
-        SELECT DISTINCT ON (combination, unique_value) combination, unique_value, timestamp, seq, change > 0 AS added
+        SELECT DISTINCT ON (combination, unique_value) combination, unique_value, timestamp, seq, change > 0 AS added,
+            count(*) {here} OVER (PARTITION BY combination, unique_value ORDER BY timestamp DESC, seq DESC
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS events
         FROM {changes}
         WHERE unique_value IS NOT NULL
         ORDER BY combination, unique_value, timestamp DESC, seq DESC"""
     if shape.keys:
         return latest
-    return f"SELECT combination, count(*) FILTER (WHERE added) FROM ({latest}) AS latest GROUP BY combination"
+    return f"""
+        SELECT combination, count(*) FILTER (WHERE added), sum(events)::bigint FROM ({latest}) AS latest
+        GROUP BY combination"""
 
 
 def _text() -> str:
@@ -51,17 +58,20 @@ def _text() -> str:
 
 
 def _combine(shape: Shape, rows: Sequence[Row], window: Window) -> Aggregate:
-    """Present is a value whose last event is an add: an add of a present one and a leading remove change nothing."""
+    """Present is a value whose last event is an add: an add of a present one and a leading remove change nothing.
+
+    All events of the period are counted (W16); an amount per event is due for those that are a unit (W33).
+    """
     if not shape.keys and shape.detail is not Detail.EVENTS:
-        present = sum(count for (count,) in rows)
+        present = sum(count for count, _ in rows)
     else:
         present = _present(rows)
-    return Aggregate(ZERO + present, present)
+    return Aggregate(ZERO + present, sum(row[-1] for row in rows), paying_events=present)
 
 
 def _present(rows: Sequence[Row]) -> int:
     last: dict[str, tuple[datetime, int, bool]] = {}
-    for value, timestamp, seq, added in rows:
+    for value, timestamp, seq, added, _ in rows:
         known = last.get(value)
         if known is None or known[:2] < (timestamp, seq):
             last[value] = (timestamp, seq, added)
@@ -89,14 +99,13 @@ def _prorate(rows: Sequence[Row], window: Window) -> Prorated:
         for presence in _presences(list(changes), window)
     ]
     units = round_up(Decimal(sum(presence.days for presence in presences)) / window.full_days, PRORATED_PLACES)
-    present = _present(rows)
-    return Prorated(units, ZERO + present, present, _changes(presences, window))
+    return Prorated(units, ZERO + _present(rows), sum(row[-1] for row in rows), _changes(presences, window))
 
 
 def _presences(changes: Sequence[Row], window: Window) -> Iterator[_Presence]:
     """Of one value. A removal that is taken back on the same day never was (spec 1 §5.4)."""
     added_at: datetime | None = None
-    for position, (_, timestamp, _, added) in enumerate(changes):
+    for position, (_, timestamp, _, added, _) in enumerate(changes):
         if added:
             added_at = added_at or timestamp
         elif added_at is not None and not _taken_back(changes[position:], window):
@@ -109,7 +118,7 @@ def _presences(changes: Sequence[Row], window: Window) -> Iterator[_Presence]:
 def _taken_back(changes: Sequence[Row], window: Window) -> bool:
     """Whether the value is added again on the day of the first of its changes."""
     day = window.day(changes[0][1])
-    for _, timestamp, _, added in changes[1:]:
+    for _, timestamp, _, added, _ in changes[1:]:
         if window.day(timestamp) != day:
             return False
         if added:
