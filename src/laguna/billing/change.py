@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from laguna.accounts.service import entity_by_code
+from laguna.accounts.entities import named_entity
 from laguna.billing.fees import Billable
 from laguna.billing.invoicing import make_invoices
 from laguna.billing.news import tell
@@ -41,9 +41,7 @@ async def change_plan(
 
 async def _successor(context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput) -> Subscription:
     """The subscription that will take over: anchor, rhythm and issuer are inherited, the name is the request's."""
-    entity_id = subscription.billing_entity_id
-    if data.billing_entity_code:
-        entity_id = (await entity_by_code(context, data.billing_entity_code)).id
+    entity = await named_entity(context, data.billing_entity_code, data.billing_entity_id)
     order_number = subscription.purchase_order_number
     if data.purchase_order_number is not None:
         order_number = data.purchase_order_number.strip() or None
@@ -53,7 +51,7 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
         customer_id=subscription.customer_id,
         plan_id=plan.id,
         previous_subscription_id=subscription.id,
-        billing_entity_id=entity_id,
+        billing_entity_id=entity.id if entity else subscription.billing_entity_id,
         external_id=subscription.external_id,
         name=(data.name or "").strip() or None,
         billing_time=subscription.billing_time,

@@ -80,10 +80,11 @@ CUSTOMER_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft that is computed again, and maybe finalized with it."""
+    """A draft that is computed again, and maybe finalized with it. Who issues it stays, whoever would by now."""
 
     id: UUID
     created_at: datetime
+    entity: BillingEntity
     dates: InvoiceDates
     finalize: bool
 
@@ -203,6 +204,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
     recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
     timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
     settings = party.date_settings
+    issuer = draft.entity if draft else party.entity
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)
     if draft is not None and draft.finalize:
         dates = finalized_dates(timing, draft.dates, local_date(context.now, party.zone), settings)
@@ -218,7 +220,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         id=draft.id if draft else new_id(),
         customer_id=party.customer.id,
         customer_sequential_id=party.customer.sequential_id,
-        billing_entity_id=party.entity.id,
+        billing_entity_id=issuer.id,
         invoice_type="subscription",
         status=status,
         currency=party.plan.amount_currency,
@@ -231,7 +233,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         created_at=draft.created_at if draft else context.now,
         lines=lines,
         totals=figures,
-        seller=_copy(party.entity, SELLER_FIELDS),
+        seller=_copy(issuer, SELLER_FIELDS),
         customer=_copy(party.customer, CUSTOMER_FIELDS),
     )
 

@@ -77,6 +77,12 @@ def finalizes_zero(customer: Customer, entity: BillingEntity) -> bool:
     return customer.finalize_zero_amount_invoice == "finalize"
 
 
+async def entities_of(context: Context) -> dict[UUID, BillingEntity]:
+    """The organization's billing entities by their ids."""
+    query = select(BillingEntity).where(BillingEntity.organization_id == context.organization_id)
+    return {entity.id: entity for entity in await context.session.scalars(query)}
+
+
 async def parties_of(context: Context, subscriptions: Sequence[Subscription]) -> list[Party]:
     """The parties of many subscriptions, in their order, in three statements."""
     session = context.session
@@ -90,12 +96,7 @@ async def parties_of(context: Context, subscriptions: Sequence[Subscription]) ->
             select(Customer).where(Customer.id.in_({row.customer_id for row in subscriptions}))
         )
     }
-    entities: dict[UUID, BillingEntity] = {
-        entity.id: entity
-        for entity in await session.scalars(
-            select(BillingEntity).where(BillingEntity.organization_id == context.organization_id)
-        )
-    }
+    entities = await entities_of(context)
     found: list[Party] = []
     for subscription in subscriptions:
         plan = plans[subscription.plan_id]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, or_, select
 
-from laguna.accounts.service import entity_by_code
+from laguna.accounts.entities import named_entity
 from laguna.billing.change import change_plan
 from laguna.billing.edit import check_ending
 from laguna.billing.run import caught_up
@@ -21,8 +21,7 @@ from laguna.customers.service import tell as tell_of_customer
 from laguna.kernel import timers
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
-from laguna.kernel.rows import find
-from laguna.models import BillingEntity, Customer, Plan, Subscription
+from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.schemas import SubscriptionInput
 
@@ -50,7 +49,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     plan = await find_plan(context, data.plan_code, Lock.USE)
     if plan.pending_deletion:
         raise not_found("plan")
-    entity = await _issuing_entity(context, data)
+    entity = await named_entity(context, data.billing_entity_code, data.billing_entity_id)
     customer = await _lock_customer(context, data.external_customer_id)
     external_id = data.external_id.strip()
     existing = await _living(context, external_id, customer)
@@ -88,12 +87,6 @@ async def _overridden(context: Context, plan: Plan, data: SubscriptionInput, pro
     if data.plan_overrides is None:
         return plan
     return await override_plan(context, plan.id, data.plan_overrides, problems, is_started=False)
-
-
-async def _issuing_entity(context: Context, data: SubscriptionInput) -> BillingEntity | None:
-    if data.billing_entity_id is not None:
-        return await find(context, BillingEntity, "billing_entity", id=data.billing_entity_id)
-    return await entity_by_code(context, data.billing_entity_code) if data.billing_entity_code else None
 
 
 async def _lock_customer(context: Context, external_id: str) -> Customer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 from sqlalchemy import Select, exists
 
-from laguna.accounts.service import entity_ids
+from laguna.accounts.entities import entity_ids
 from laguna.customers import service
 from laguna.customers.schemas import CustomerInput, CustomerReply
 from laguna.kernel.context import Context

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, exists, select, update
 
-from laguna.accounts.service import default_entity, entity_by_code
+from laguna.accounts.entities import default_entity, named_entity
 from laguna.customers.schemas import (
     ADDRESS_FIELDS,
     CustomerDetail,
@@ -79,7 +79,7 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     problems.mandatory(values, ("external_id",))
     _check(data, problems)
     problems.check()
-    entity = await entity_by_code(context, data.billing_entity_code) if data.billing_entity_code else None
+    entity = await named_entity(context, data.billing_entity_code)
     assert data.external_id is not None
     customer = await find_by_external_id(context, data.external_id)
     webhook_type = "customer.created" if customer is None else "customer.updated"

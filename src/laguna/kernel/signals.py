@@ -27,8 +27,11 @@ class CustomersDeleted(Fact):
     """Customers were deleted; `ids` are customers."""
 
 
+@dataclass(frozen=True, slots=True)
 class BillingEntitiesChanged(Fact):
-    """Settings of billing entities changed; `ids` are billing entities."""
+    """Settings of billing entities changed; `ids` are billing entities, `fields` what has another value now."""
+
+    fields: frozenset[str]
 
 
 class TaxesChanged(Fact):
