@@ -266,3 +266,26 @@ def test_an_empty_invoice_is_issued_as_the_customers_own_seller_wants_it(sandbox
     subscribe(client, customer="b", external_id="b", billing_entity_code="silent")
     client.at("2024-02-01T00:00:00Z")
     assert [(each["customer"]["external_id"], each["status"]) for each in invoices(client)] == [("b", "finalized")]
+
+
+def test_a_partner_bills_the_seller_and_takes_none_of_its_numbers(sandbox: Sandbox) -> None:
+    client = sandbox()
+    make_seller(client, "north", document_numbering="per_billing_entity", legal_name="North AS", country="NO")
+    make_plan(client, amount_cents=1000, pay_in_advance=True)
+    partner: Json = {"name": "Reseller GmbH", "account_type": "partner", "billing_entity_code": "north"}
+    make_customer(client, "plain", billing_entity_code="north")
+    make_customer(client, "partner", **partner)
+    for number, customer in enumerate(("partner", "plain", "partner")):
+        subscribe(client, customer=customer, external_id=f"{customer}-{number}")
+    assert [(each["number"], each["self_billed"]) for each in invoices(client)] == [
+        ("NORTH-002-001", True),
+        ("NORTH-202401-001", False),
+        ("NORTH-002-002", True),
+    ]
+    listed = client.get("/invoices", {"self_billed": "true"})["invoices"]
+    assert {each["customer"]["external_id"] for each in listed} == {"partner"}
+    assert {fee["self_billed"] for each in invoices(client, self_billed="true") for fee in each["fees"]} == {True}
+    printed = text(client.http.get(listed[0]["file_url"]).content)
+    assert "Self-billing invoice" in printed
+    assert printed.index("From Reseller GmbH") < printed.index("Bill to North AS")
+    assert "on behalf of the supplier" in printed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,7 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.UPGRADED: "subscription_terminating",
     Occasion.DOWNGRADED: "subscription_terminating",
 }
+LEFT_OPEN = timedelta(minutes=5)  # how long drafts of a deleted customer still wait
 SELLER_FIELDS = (
     "name",
     "legal_name",
@@ -229,13 +230,24 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         purchase_order_number=party.subscription.purchase_order_number,
         dates=dates,
         net_payment_term=settings.net_payment_term_days,
-        finalizes_at=first_instant(dates.expected_finalization_date, party.zone) if waits else None,
+        finalizes_at=_finalizes_at(context, order, dates) if waits else None,
         created_at=draft.created_at if draft else context.now,
         lines=lines,
         totals=figures,
         seller=_copy(issuer, SELLER_FIELDS),
         customer=_copy(party.customer, CUSTOMER_FIELDS),
     )
+
+
+def _finalizes_at(context: Context, order: Order, dates: InvoiceDates) -> datetime:
+    """The end of the grace period; sooner where customer or plan were deleted (CUS-41, PLN-20)."""
+    party = order.billables[0].party
+    ends: list[datetime] = [first_instant(dates.expected_finalization_date, party.zone)]
+    if party.customer.deleted_at is not None:
+        ends.append(party.customer.deleted_at + LEFT_OPEN)
+    if any(billable.party.plan.pending_deletion for billable in order.billables):
+        ends.append(context.now)
+    return min(ends)
 
 
 def _copy(row: BillingEntity | Customer, fields: Sequence[str]) -> dict[str, Any]:

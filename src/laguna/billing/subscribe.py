@@ -16,7 +16,7 @@ from laguna.billing.run import caught_up
 from laguna.billing.start import activate, start_or_wait
 from laguna.catalog.overrides import override_plan
 from laguna.catalog.service import Lock, find_plan
-from laguna.customers.service import create_customer, find_by_external_id
+from laguna.customers.service import create_customer, lock_by_external_id
 from laguna.customers.service import tell as tell_of_customer
 from laguna.kernel import timers
 from laguna.kernel.context import Context
@@ -91,18 +91,11 @@ async def _overridden(context: Context, plan: Plan, data: SubscriptionInput, pro
 
 async def _lock_customer(context: Context, external_id: str) -> Customer:
     """The customer, made where it is unknown (CUS-4), locked so that two requests can't both start something."""
-    customer = await find_by_external_id(context, external_id)
+    customer = await lock_by_external_id(context, external_id)
     if customer is None:
         customer = await create_customer(context, external_id)
         await tell_of_customer(context, "customer.created", customer)
-        return customer
-    query = (
-        select(Customer)
-        .where(Customer.id == customer.id, Customer.deleted_at.is_(None))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return (await context.session.scalars(query)).one_or_none() or await create_customer(context, external_id)
+    return customer
 
 
 async def _living(context: Context, external_id: str, customer: Customer) -> Subscription | None:

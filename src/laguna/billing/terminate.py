@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
 
 from laguna.billing.fees import Billable
-from laguna.billing.invoicing import Order, make_invoices
+from laguna.billing.invoicing import LEFT_OPEN, Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.run import caught_up, successors_of
@@ -17,7 +18,7 @@ from laguna.kernel import jobs, signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.queries import Query
-from laguna.models import Invoice, InvoiceLine, Plan, Subscription
+from laguna.models import Customer, Invoice, InvoiceLine, Plan, Subscription
 from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import local_date
@@ -129,10 +130,11 @@ async def _after_plans(context: Context, fact: signals.Fact) -> None:
 
 @jobs.job("end_customer")
 async def end_customer(context: Context, customer_id: str) -> None:
-    """Terminate or cancel everything of a deleted customer, then have its drafts finalized (CUS-41)."""
-    identifier = UUID(customer_id)
-    await _end_all(context, Subscription.customer_id == identifier)
-    await _finalize_drafts(context, Invoice.customer_id == identifier)
+    """Terminate or cancel everything of a deleted customer, then have its drafts finalized soon (CUS-41)."""
+    customer = await context.session.get_one(Customer, UUID(customer_id))
+    assert customer.deleted_at is not None
+    await _end_all(context, Subscription.customer_id == customer.id)
+    await _finalize_drafts(context, Invoice.customer_id == customer.id, customer.deleted_at + LEFT_OPEN)
 
 
 @jobs.job("end_plan")
@@ -147,7 +149,7 @@ async def end_plan(context: Context, plan_id: str) -> None:
     ids = [plan.id for plan in plans]
     await _end_all(context, Subscription.plan_id.in_(ids))
     on_plans = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(ids))
-    await _finalize_drafts(context, Invoice.id.in_(on_plans))
+    await _finalize_drafts(context, Invoice.id.in_(on_plans), context.now)
     for plan in plans:
         plan.deleted_at = plan.updated_at = context.now
 
@@ -170,11 +172,11 @@ async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
         await terminate(context, await caught_up(context, active, today=False))
 
 
-async def _finalize_drafts(context: Context, condition: ColumnElement[bool]) -> None:
-    """Let the timer finalize these drafts now."""
+async def _finalize_drafts(context: Context, condition: ColumnElement[bool], at: datetime) -> None:
+    """Let the timer finalize these drafts at an instant, unless they would be final before."""
     await context.session.execute(
         update(Invoice)
-        .where(Invoice.organization_id == context.organization_id, condition, Invoice.status == "draft")
-        .values(finalizes_at=context.now)
+        .where(Invoice.organization_id == context.organization_id, condition, Invoice.finalizes_at > at)
+        .values(finalizes_at=at)
         .execution_options(synchronize_session=False)
     )

@@ -87,7 +87,4 @@ async def show_customer(context: Scoped, external_id: str) -> Response:
 
 @router.delete("/customers/{external_id:segment}", response_model=CustomerReply)
 async def delete_customer(context: Scoped, external_id: str) -> Response:
-    customer = await find(context, Customer, "customer", external_id=external_id)
-    details = await service.customer_details(context, [customer])
-    await service.delete_customer(context, customer)
-    return reply("customer", details[0])
+    return reply("customer", await service.delete_customer(context, external_id))

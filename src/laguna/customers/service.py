@@ -21,7 +21,7 @@ from laguna.customers.schemas import (
 )
 from laguna.kernel import signals
 from laguna.kernel.context import Context
-from laguna.kernel.errors import Problems
+from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import living
 from laguna.models import BillingEntity, Customer, CustomerMetadata, CustomerTax, Invoice, Organization, Subscription
 from laguna.taxes.service import attach, tax_objects
@@ -81,7 +81,7 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     problems.check()
     entity = await named_entity(context, data.billing_entity_code)
     assert data.external_id is not None
-    customer = await find_by_external_id(context, data.external_id)
+    customer = await lock_by_external_id(context, data.external_id)
     webhook_type = "customer.created" if customer is None else "customer.updated"
     if customer is None:
         customer = await create_customer(context, data.external_id, entity)
@@ -145,8 +145,10 @@ def _assign(customer: Customer, data: CustomerInput, values: dict[str, Any]) -> 
         setattr(customer, field, DEFAULTS.get(field) if value is None else value)
 
 
-async def find_by_external_id(context: Context, external_id: str) -> Customer | None:
-    return (await context.session.scalars(living(context, Customer, external_id=external_id))).one_or_none()
+async def lock_by_external_id(context: Context, external_id: str) -> Customer | None:
+    """The customer, held until the end of the transaction: it can't be deleted meanwhile, nor changed by another."""
+    query = living(context, Customer, external_id=external_id).with_for_update(key_share=True)
+    return (await context.session.scalars(query)).one_or_none()
 
 
 async def create_customer(context: Context, external_id: str, entity: BillingEntity | None = None) -> Customer:
@@ -201,11 +203,17 @@ async def _replace_metadata(context: Context, customer: Customer, items: Sequenc
     await context.session.flush()
 
 
-async def delete_customer(context: Context, customer: Customer) -> None:
-    """Soft, at once; what follows from it (final invoices) is a job of whoever hears of it (CUS-40, CUS-41)."""
-    customer.deleted_at = context.now
+async def delete_customer(context: Context, external_id: str) -> CustomerDetail:
+    """Soft, at once; what follows from it (final invoices) is a job of whoever hears of it (CUS-40, CUS-41). As it was;
+    404 without."""
+    customer = await lock_by_external_id(context, external_id)
+    if customer is None:
+        raise not_found("customer")
+    details = (await customer_details(context, [customer]))[0]
+    customer.deleted_at = customer.updated_at = context.now
     await context.session.flush()
     await signals.announce(context, signals.CustomersDeleted((customer.id,)))
+    return details
 
 
 async def _metadata_of(context: Context, customer_ids: Iterable[UUID]) -> dict[UUID, list[CustomerMetadata]]:
