@@ -24,7 +24,7 @@ router = api_router("customers")
 async def upsert_customer(request: Request, context: Scoped) -> Response:
     data, problems = await read(request, "customer", CustomerInput)
     customer = await service.upsert_customer(context, data, problems)
-    return reply("customer", (await service.customer_details(context, [customer]))[0])
+    return reply("customer", (await service.customer_details(context, [customer]))[0], problems.ignored)
 
 
 @router.get("/customers")
