@@ -74,6 +74,8 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
         ("PUT", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": [{**charge, "id": tenant.ids["charge"]}]}},
         ("PATCH", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": []}},
+        ("POST", "/plans/{code}/metadata"): {"metadata": {"tier": "beta"}},
+        ("PATCH", "/plans/{code}/metadata"): {"metadata": {"tier": "beta"}},
         ("POST", "/plans/{code}/charges"): {"charge": {**charge, "code": "beta"}},
         ("PUT", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
         ("PATCH", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},

@@ -11,7 +11,7 @@ from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
 from laguna.billing import drafts, endings, override_routes, run, trials
 from laguna.billing import routes as billing_routes
-from laguna.catalog import charge_routes
+from laguna.catalog import charge_routes, metadata_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import routes as ingestion_routes
@@ -37,6 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     customers_routes.router,
     metrics_routes.router,
     charge_routes.router,
+    metadata_routes.router,
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,

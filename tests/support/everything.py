@@ -44,6 +44,8 @@ PARAMETERS = {
     "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
+    "/plans/{code}/metadata": f"{MARK}-plan",
+    "/plans/{code}/metadata/{key}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges/{charge_code}": f"{MARK}-subscription",
@@ -80,7 +82,7 @@ class Tenant:
 
     def path(self, route: str) -> str:
         """The route's path with A's identifiers in it."""
-        path = route.replace("{charge_code}", f"{MARK}-metric")
+        path = route.replace("{charge_code}", f"{MARK}-metric").replace("{key}", "tier")
         if "/filters/" in path:
             path = path.replace("{lago_id}", self.ids["filter"])
         return re.sub(r"{\w+}", lambda _: self.parameters[route], path)
@@ -98,7 +100,7 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
     filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
     charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
-    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
+    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"], metadata={"tier": MARK})
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
     tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
