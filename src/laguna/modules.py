@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, endings, override_routes, run, trials
+from laguna.billing import drafts, endings, override_routes, repriced, run, trials
 from laguna.billing import routes as billing_routes
 from laguna.catalog import charge_routes, metadata_routes
 from laguna.catalog import routes as catalog_routes
@@ -48,7 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     document_routes.file_router,
     webhooks_routes.router,
 )
-JOBS = (backfill.fill_event_values,)
+JOBS = (backfill.fill_event_values, repriced.reconsider_changes)
 TIMERS = (
     run.BILLING,
     trials.TRIALS,

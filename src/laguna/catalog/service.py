@@ -123,6 +123,8 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
         await store_charges(context, plan, checked, replace(known, charges=kept), problems)  # PLN-3
     children = await cascade(context, plan, before) if data.cascade_updates else ()
     await _changed(context, plan, children)
+    if before.plan != plan.terms_id:
+        await signals.announce(context, signals.PlansRepriced((plan.id,)))
     return plan
 
 

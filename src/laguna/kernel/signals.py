@@ -46,6 +46,10 @@ class PlansChanged(Fact):
     """The price or charges of plans changed; `ids` are plans."""
 
 
+class PlansRepriced(Fact):
+    """Plans cost another amount than before, and so may overrides of them; `ids` are plans, no overrides."""
+
+
 class PlansDeleted(Fact):
     """Plans were marked for deletion; `ids` are plans."""
 
