@@ -164,7 +164,7 @@ def test_deleting_a_plan_while_it_is_overridden_billed_and_subscribed_to_leaves_
             pool.submit(client.send, "POST", "/subscriptions", {"subscription": fresh}),
             *(pool.submit(client.send, "PUT", f"/subscriptions/{name}", override) for name in names[3:]),
         ]
-    assert {answer.result().status_code for answer in answers} <= {200, 404}
+    assert {answer.result().status_code for answer in answers} <= {200, 404, 422}  # 422: an override of one that ended
     client.settle()
     client.at("2024-03-01T00:00:01Z")
     assert {status for _, status in lives(client)} == {"terminated"}
