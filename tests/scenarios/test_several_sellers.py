@@ -111,6 +111,7 @@ def test_the_issuer_gives_number_and_header_and_the_customers_own_seller_everyth
     printed = text(client.http.get(final["file_url"]).content)
     assert "Paris SARL" in printed
     assert "Tokyo" not in printed
+    assert "Facture" in printed
 
 
 def test_usage_is_taxed_by_the_customers_own_seller(sandbox: Sandbox) -> None:

@@ -74,7 +74,6 @@ CUSTOMER_FIELDS = (
     "shipping_zipcode",
     "shipping_country",
     "external_id",
-    "document_locale",
     "timezone",
 )
 
@@ -235,7 +234,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         lines=lines,
         totals=figures,
         seller=_copy(issuer, SELLER_FIELDS),
-        customer=_copy(party.customer, CUSTOMER_FIELDS),
+        customer={**_copy(party.customer, CUSTOMER_FIELDS), "document_locale": party.document_locale},
     )
 
 

@@ -42,6 +42,11 @@ class Party:
         return date_settings(self.customer, self.own_entity)
 
     @property
+    def document_locale(self) -> str:
+        """The language of documents (CUS-14)."""
+        return self.customer.document_locale or self.own_entity.document_locale
+
+    @property
     def display_name(self) -> str:
         """What a subscription is called on documents; lines are in this order (INV-20)."""
         return self.subscription.name or self.plan.invoice_display_name or self.plan.name
