@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from support.billing import (
@@ -290,3 +291,33 @@ def test_a_partner_bills_the_seller_and_takes_none_of_its_numbers(sandbox: Sandb
     assert "Self-billing invoice" in printed
     assert printed.index("From Reseller GmbH") < printed.index("Bill to North AS")
     assert "on behalf of the supplier" in printed
+
+
+def test_settings_that_change_during_a_run_leave_every_month_billed_once(sandbox: Sandbox) -> None:
+    client = sandbox()
+    make_seller(client, "north", billing_configuration={"invoice_grace_period": 3})
+    make_plan(client, amount_cents=1000)
+    names = [f"c{number}" for number in range(12)]
+    for name in names:
+        make_customer(client, name, billing_entity_code="north")
+        subscribe(client, customer=name, external_id=name)
+    client.at("2024-01-31T12:00:00Z")
+
+    def change(number: int) -> int:
+        configuration = {"invoice_grace_period": number % 4, "document_locale": "en"}
+        fields = {"timezone": ("UTC", "Asia/Tokyo")[number % 2], "billing_configuration": configuration}
+        return client.send("PUT", "/billing_entities/north", {"billing_entity": fields}).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        moving = pool.submit(client.send, "PUT", "/test_clock", {"test_clock": {"now": "2024-04-15T00:00:00Z"}})
+        changing = list(pool.map(change, range(24)))
+    assert moving.result().status_code == 200
+    assert set(changing) == {200}
+    client.settle()
+    client.at("2024-04-30T14:00:00Z")
+    billed = invoices(client)
+    assert {each["status"] for each in billed} == {"finalized"}
+    totals = dict.fromkeys(names, 0)
+    for each in billed:
+        totals[each["customer"]["external_id"]] += each["total_amount_cents"]
+    assert totals == dict.fromkeys(names, 3000)

@@ -97,14 +97,18 @@ async def update_entity(
 
 
 async def change_entity(context: Context, entity: BillingEntity, values: Mapping[str, Any]) -> None:
-    """Write checked values, and tell what is another than before to those who depend on it (spec 4 §3.4)."""
-    changed = _assign(entity, values)
-    entity.updated_at = context.now
+    """Write checked values, and tell what is another than before to those who depend on it (spec 4 §3.4).
+
+    The entity's row is written last: billing, too, takes it after subscriptions and invoices, for its numbers.
+    """
+    with context.session.no_autoflush:
+        changed = _assign(entity, values)
+        entity.updated_at = context.now
+        if values.get("tax_codes") is not None:
+            await attach(context, BillingEntityTax, {entity.id: values["tax_codes"]})
+            changed |= {"tax_codes"}
+        await signals.announce(context, signals.BillingEntitiesChanged((entity.id,), frozenset(changed)))
     await context.session.flush()
-    if values.get("tax_codes") is not None:
-        await attach(context, BillingEntityTax, {entity.id: values["tax_codes"]})
-        changed |= {"tax_codes"}
-    await signals.announce(context, signals.BillingEntitiesChanged((entity.id,), frozenset(changed)))
 
 
 def _values(data: BillingEntityInput) -> dict[str, Any]:

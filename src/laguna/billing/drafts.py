@@ -30,6 +30,7 @@ from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import Kind, days, first_instant, local_date, period_containing
 from laguna.subscriptions.periods import Range, Ranges, exclusive_end
 
+IN_ORDER = (Invoice.issuing_date, Invoice.created_at, Invoice.id)
 # settings of a billing entity that dates of drafts follow, where a customer has none of its own (CUS-10 to CUS-15)
 INHERITED: Mapping[str, InstrumentedAttribute[Any]] = {
     "timezone": Customer.timezone,
@@ -61,8 +62,8 @@ async def _recompute(
             Invoice.status == "draft",
             still_due,
         )
-        .order_by(Invoice.issuing_date, Invoice.created_at, Invoice.id)
-        .with_for_update()
+        .order_by(*IN_ORDER)
+        .with_for_update(key_share=True)
     )
     drafts = (await context.session.scalars(query)).all()
     await make_invoices(context, await _orders(context, drafts, finalize=finalize))
@@ -94,7 +95,7 @@ async def _locked(context: Context, identifier: str) -> Invoice:
             Invoice.id == parse_id(identifier),
             Invoice.status.in_(VISIBLE_STATUSES),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     invoice = (await context.session.scalars(query)).one_or_none()
     if invoice is None:
@@ -182,16 +183,40 @@ def _optional_range(
 
 
 async def _flag(context: Context, condition: ColumnElement[bool]) -> None:
-    """Have drafts computed again as soon as the worker gets to it."""
+    """Have drafts computed again as soon as the worker gets to it. They are locked in the order in which the worker
+    locks them."""
+    stale = (
+        select(Invoice.id)
+        .where(Invoice.organization_id == context.organization_id, Invoice.status == "draft", condition)
+        .order_by(*IN_ORDER)
+        .with_for_update(key_share=True)
+        .cte("stale")
+    )
     flagged = await context.session.execute(
         update(Invoice)
-        .where(Invoice.organization_id == context.organization_id, Invoice.status == "draft", condition)
+        .where(Invoice.id == stale.c.id)
         .values(refreshes_at=context.now)
         .returning(Invoice.id)
         .execution_options(synchronize_session=False)
     )
     if flagged.first() is not None:
         await wake(context)
+
+
+async def _hold(context: Context, condition: ColumnElement[bool]) -> None:
+    """Wait for whoever bills these subscriptions, and let nobody begin: after that, every draft made under the old
+    settings can be seen."""
+    held = (
+        select(Subscription.id)
+        .where(
+            Subscription.organization_id == context.organization_id,
+            Subscription.status.in_(["active", "pending"]),
+            condition,
+        )
+        .order_by(Subscription.id)
+        .with_for_update(key_share=True)
+    )
+    await context.session.execute(held)
 
 
 @signals.receives(signals.TaxesChanged)
@@ -220,6 +245,7 @@ async def _metrics_changed(context: Context, fact: signals.Fact) -> None:
 
 @signals.receives(signals.CustomersChanged)
 async def _customers_changed(context: Context, fact: signals.Fact) -> None:
+    await _hold(context, Subscription.customer_id.in_(fact.ids))
     await _flag(context, Invoice.customer_id.in_(fact.ids))
     await _reschedule(context, Subscription.customer_id.in_(fact.ids))
 
@@ -235,7 +261,9 @@ async def _entities_changed(context: Context, fact: signals.Fact) -> None:
     if "tax_codes" in fact.fields:
         inherits.append(~exists().where(CustomerTax.owner_id == Customer.id))
     if inherits:
-        await _flag(context, Invoice.customer_id.in_(customers.where(or_(*inherits))))
+        concerned = customers.where(or_(*inherits))
+        await _hold(context, Subscription.customer_id.in_(concerned))
+        await _flag(context, Invoice.customer_id.in_(concerned))
     if "timezone" in fact.fields:
         await _reschedule(context, Subscription.customer_id.in_(customers.where(Customer.timezone.is_(None))))
 
@@ -254,7 +282,7 @@ async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
             ),
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     if not subscriptions:

@@ -77,7 +77,7 @@ async def _find(context: Context, external_id: str, query: Query) -> Subscriptio
         select(Subscription).where(
             Subscription.organization_id == context.organization_id, Subscription.external_id == external_id
         )
-    ).with_for_update()
+    ).with_for_update(key_share=True)
     lives = list(await context.session.scalars(statement))
     if len(lives) > 1:
         asked = query.text("status")

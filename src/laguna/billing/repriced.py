@@ -67,6 +67,6 @@ async def _with_successors(context: Context, plan_ids: set[UUID]) -> list[Subscr
         select(Subscription)
         .where(Subscription.organization_id == context.organization_id, Subscription.status == "active", waits)
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return list(await context.session.scalars(query))

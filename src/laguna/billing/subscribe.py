@@ -113,7 +113,7 @@ async def _living(context: Context, external_id: str, customer: Customer) -> Sub
         )
         .order_by(Subscription.status, Subscription.id)
         .limit(1)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await context.session.scalars(query)).one_or_none()
 
@@ -158,7 +158,7 @@ async def activate_due(context: Context, due_at: datetime, subscription_ids: Seq
             Subscription.status == "pending",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     if subscriptions:

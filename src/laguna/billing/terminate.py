@@ -144,12 +144,14 @@ async def end_customer(context: Context, customer_id: str) -> None:
 @jobs.job("end_plan")
 async def end_plan(context: Context, plan_id: str) -> None:
     """Terminate or cancel everything on a plan marked for deletion and its children, then delete them (PLN-20)."""
-    locked = living(context, Plan, id=UUID(plan_id)).with_for_update()  # no override is made of it any more
+    locked = living(context, Plan, id=UUID(plan_id)).with_for_update(
+        key_share=True
+    )  # no override is made of it any more
     plan = (await context.session.scalars(locked)).one_or_none()
     if plan is None:
         return
     query = select(Plan).where(Plan.parent_id == plan.id, Plan.deleted_at.is_(None)).order_by(Plan.id)
-    plans = [*await context.session.scalars(query.with_for_update()), plan]
+    plans = [*await context.session.scalars(query.with_for_update(key_share=True)), plan]
     ids = {row.id for row in plans}
     await _end_all(context, Subscription.plan_id.in_(ids), lambda row: row.plan_id in ids)
     on_plans = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(ids))
@@ -168,7 +170,7 @@ async def _end_all(context: Context, condition: ColumnElement[bool], concerns: C
             Subscription.status.in_(["active", "pending"]),
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     found = (await context.session.scalars(query)).all()
     await cancel(context, [subscription for subscription in found if subscription.status == "pending"])

@@ -67,7 +67,7 @@ async def find_plan(context: Context, code: str, lock: Lock | None = None) -> Pl
     """The plan with this code, 404 without."""
     query = living(context, Plan, code=code).where(Plan.parent_id.is_(None))
     if lock is not None:
-        query = query.with_for_update(read=lock is Lock.USE)
+        query = query.with_for_update(read=lock is Lock.USE, key_share=lock is Lock.EDIT)
     plan = (await context.session.scalars(query)).one_or_none()
     if plan is None:
         raise not_found("plan")
