@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from laguna.kernel.db import Database
 from support.client import START, Client, Sandbox, new_organization
 from support.database import Databases, RunPostgres
 from support.server import Server, running_server
@@ -87,3 +89,35 @@ def sandbox(server: Server, http: httpx.Client, request: pytest.FixtureRequest) 
 def live(server: Server, http: httpx.Client, request: pytest.FixtureRequest) -> Callable[[], Client]:
     """A client of a fresh live organization, which has no test clock."""
     return lambda: new_organization(server, http, request.node.name[:100], None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    """This process's own way to the worker's database."""
+    database = Database(database_url, pool_size=2)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What this process sends, whoever sends it."""
+    sent: list[str] = []
+
+    def noting(name: str) -> None:
+        send = getattr(psycopg.AsyncCursor, name)
+
+        async def note(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
+            sent.append(str(query))
+            return await send(cursor, query, *arguments, **more)
+
+        monkeypatch.setattr(psycopg.AsyncCursor, name, note)
+
+    noting("execute")
+    noting("executemany")
+    return sent

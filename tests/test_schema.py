@@ -365,6 +365,9 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     """Made, updated and deleted objects have all the fields they have when read."""
     client: Client = sandbox(NOW)
     check(client.put("/organizations", {"organization": {"name": "N"}}), "/organizations")
+    made = client.post("/billing_entities", {"billing_entity": {"name": "B", "code": "b"}})
+    compare(made["billing_entity"], "entity")
+    check(client.put("/billing_entities/b", {"billing_entity": {"name": "N"}}), "/billing_entities/{code}")
     check(client.post("/taxes", {"tax": {"name": "T", "code": "t", "rate": 1}}), "/taxes/{code}")
     check(client.put("/taxes/t", {"tax": {"rate": 2}}), "/taxes/{code}")
     metric = {

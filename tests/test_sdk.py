@@ -34,7 +34,12 @@ from lago_python_client.models import (
     Subscription,
     Tax,
 )
-from lago_python_client.models.billing_entity import BillingEntityResponse
+from lago_python_client.models.billing_entity import (
+    BillingEntity,
+    BillingEntityBillingConfiguration,
+    BillingEntityResponse,
+    BillingEntityUpdate,
+)
 from lago_python_client.models.charge import ChargeFilterResponse, ChargeOverrides, ChargeResponse, ChargesOverrides
 from lago_python_client.models.customer import CustomerResponse
 from lago_python_client.models.customer_projected_usage import CustomerProjectedUsageResponse
@@ -296,6 +301,24 @@ def test_objects_are_updated_read_and_listed(story: Client, lago: Lago) -> None:
     assert lago.customers.create(Customer(external_id="c", name="After")).currency == "EUR"
     assert lago.customers.find("c").name == "After"
     assert lago.customers.find_all({"search_term": "aft"})["meta"]["total_count"] == 1
+
+
+def test_billing_entities_are_made_and_changed(lago: Lago) -> None:
+    lago.taxes.create(Tax(name="VAT", code="vat", rate=20.0))
+    grace = BillingEntityBillingConfiguration(invoice_grace_period=3, document_locale="fr")
+    made = lago.billing_entities.create(
+        BillingEntity(code="north", name="North", timezone="Europe/Oslo", country="NO", billing_configuration=grace)
+    )
+    assert isinstance(made, BillingEntityResponse)
+    assert (made.code, made.is_default, made.timezone, made.invoice_grace_period) == ("north", False, "Europe/Oslo", 3)
+    update = BillingEntityUpdate(name="Nord", net_payment_term=30, tax_codes=["vat"], email_settings=[])
+    changed = lago.billing_entities.update(update, "north")
+    assert changed.taxes is not None
+    assert (changed.name, changed.net_payment_term, changed.taxes.__root__[0].code) == ("Nord", 30, "vat")
+    assert (changed.country, changed.document_locale) == ("NO", "fr")
+    assert [each.code for each in lago.billing_entities.find_all()["billing_entities"]][1:] == ["north"]
+    bad = refusal(lago.billing_entities.update, BillingEntityUpdate(name="x", timezone="none"), "north")
+    assert bad.response["error_details"] == {"timezone": ["invalid_timezone"]}
 
 
 def test_projected_usage_of_filters_and_groups_is_read(story: Client, lago: Lago) -> None:

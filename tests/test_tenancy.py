@@ -57,6 +57,9 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("PUT", "/test_clock"): {"test_clock": {"now": "2024-06-01T00:00:00Z"}},
         ("PUT", "/organizations"): organization,
         ("PATCH", "/organizations"): organization,
+        ("POST", "/billing_entities"): {"billing_entity": {"code": entity, "name": "Beta"}},
+        ("PUT", "/billing_entities/{code}"): {"billing_entity": {"name": "Beta", "tax_codes": [f"{MARK}-tax"]}},
+        ("PATCH", "/billing_entities/{code}"): {"billing_entity": {"name": "Beta", "timezone": "Asia/Tokyo"}},
         ("POST", "/taxes"): {"tax": tax},
         ("PUT", "/taxes/{code}"): {"tax": {"rate": 99}},
         ("PATCH", "/taxes/{code}"): {"tax": {"rate": 99}},
@@ -71,6 +74,8 @@ def bodies(tenant: Tenant) -> dict[tuple[str, str], Json]:
         ("POST", "/plans"): {"plan": {**plan, "charges": [charge]}},
         ("PUT", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": [{**charge, "id": tenant.ids["charge"]}]}},
         ("PATCH", "/plans/{code}"): {"plan": {"amount_cents": 9, "charges": []}},
+        ("POST", "/plans/{code}/metadata"): {"metadata": {"tier": "beta"}},
+        ("PATCH", "/plans/{code}/metadata"): {"metadata": {"tier": "beta"}},
         ("POST", "/plans/{code}/charges"): {"charge": {**charge, "code": "beta"}},
         ("PUT", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
         ("PATCH", "/plans/{code}/charges/{charge_code}"): {"charge": {"properties": {"amount": "9"}}},
@@ -115,6 +120,7 @@ OWN = {
     ("PUT", "/test_clock"),
     ("PUT", "/organizations"),
     ("PATCH", "/organizations"),
+    ("POST", "/billing_entities"),
     ("POST", "/taxes"),
     ("POST", "/customers"),
     ("POST", "/billable_metrics"),
@@ -384,6 +390,13 @@ ATTACKS: dict[str, tuple[Attack, int, str]] = {
         ),
         404,
         "billing_entity_not_found",
+    ),
+    "a billing entity with A's tax": (
+        lambda b, a: b.send(
+            "POST", "/billing_entities", {"billing_entity": {"code": "b", "name": "B", "tax_codes": [f"{MARK}-tax"]}}
+        ),
+        404,
+        "tax_not_found",
     ),
     "a subscription to A's plan": (
         lambda b, a: b.send(

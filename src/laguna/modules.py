@@ -9,9 +9,9 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, endings, override_routes, run, trials
+from laguna.billing import drafts, endings, override_routes, repriced, run, trials
 from laguna.billing import routes as billing_routes
-from laguna.catalog import charge_routes
+from laguna.catalog import charge_routes, metadata_routes
 from laguna.catalog import routes as catalog_routes
 from laguna.customers import routes as customers_routes
 from laguna.ingestion import faulty
@@ -39,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     customers_routes.router,
     metrics_routes.router,
     charge_routes.router,
+    metadata_routes.router,
     catalog_routes.router,
     subscriptions_routes.router,
     billing_routes.router,
@@ -49,7 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     document_routes.file_router,
     webhooks_routes.router,
 )
-JOBS = (backfill.fill_event_values,)
+JOBS = (backfill.fill_event_values, repriced.reconsider_changes)
 TIMERS = (
     run.BILLING,
     trials.TRIALS,

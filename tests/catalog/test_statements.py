@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import psycopg
 import pytest
 
 from laguna.billing.overrides import overriding
@@ -23,37 +21,6 @@ from support.billing import make_customer, make_metric, make_plan, standard, sub
 from support.client import Client, Json, Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    database = Database(database_url, pool_size=2)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What this process sends, whoever sends it."""
-    sent: list[str] = []
-
-    def noting(name: str) -> None:
-        send = getattr(psycopg.AsyncCursor, name)
-
-        async def note(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
-            sent.append(str(query))
-            return await send(cursor, query, *arguments, **more)
-
-        monkeypatch.setattr(psycopg.AsyncCursor, name, note)
-
-    noting("execute")
-    noting("executemany")
-    return sent
 
 
 def charges(metric: str, count: int, amount: str, ids: list[str | None]) -> list[Json]:

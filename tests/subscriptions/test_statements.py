@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from laguna.kernel.context import context_of
@@ -19,32 +17,6 @@ from support.billing import make_customer, make_metric, make_plan, subscribe
 from support.client import Client, Json, Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    database = Database(database_url, pool_size=2)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that this process sends, whoever sends them."""
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def noting(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
-        sent.append(str(query))
-        return await execute(cursor, query, *arguments, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noting)
-    return sent
 
 
 def subscribed(client: Client, charges: int, filters: int) -> None:

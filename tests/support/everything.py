@@ -24,7 +24,7 @@ SHARED_TABLES = {
 # What stands in the path for its objects.
 PARAMETERS = {
     "/billable_metrics/{code}": f"{MARK}-metric",
-    "/billing_entities/{code}": "entity",
+    "/billing_entities/{code}": f"{MARK}-entity",
     "/customers/{external_id}": f"{MARK}-customer",
     "/customers/{external_id}/current_usage": f"{MARK}-customer",
     "/customers/{external_id}/invoices": f"{MARK}-customer",
@@ -44,6 +44,8 @@ PARAMETERS = {
     "/plans/{code}/charges/{charge_code}": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters": f"{MARK}-plan",
     "/plans/{code}/charges/{charge_code}/filters/{lago_id}": f"{MARK}-plan",
+    "/plans/{code}/metadata": f"{MARK}-plan",
+    "/plans/{code}/metadata/{key}": f"{MARK}-plan",
     "/subscriptions/{external_id}": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges": f"{MARK}-subscription",
     "/subscriptions/{external_id}/charges/{charge_code}": f"{MARK}-subscription",
@@ -80,7 +82,7 @@ class Tenant:
 
     def path(self, route: str) -> str:
         """The route's path with A's identifiers in it."""
-        path = route.replace("{charge_code}", f"{MARK}-metric")
+        path = route.replace("{charge_code}", f"{MARK}-metric").replace("{key}", "tier")
         if "/filters/" in path:
             path = path.replace("{lago_id}", self.ids["filter"])
         return re.sub(r"{\w+}", lambda _: self.parameters[route], path)
@@ -92,11 +94,13 @@ def make_everything(client: Client) -> Tenant:
     tenant = Tenant(client, parameters=dict(PARAMETERS))
     tax = {"name": f"{MARK} VAT", "code": f"{MARK}-tax", "rate": 20, "applied_to_organization": True}
     tenant.ids["tax"] = client.post("/taxes", {"tax": tax})["tax"]["lago_id"]
+    entity = {"code": f"{MARK}-entity", "name": f"{MARK} branch", "tax_codes": [f"{MARK}-tax"]}
+    client.post("/billing_entities", {"billing_entity": entity})
     filters = [{"key": "region", "values": [f"{MARK}-europe"]}]
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
     filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
     charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
-    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
+    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"], metadata={"tier": MARK})
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
     tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
@@ -109,7 +113,9 @@ def make_everything(client: Client) -> Tenant:
     client.put(f"/webhook_endpoints/{tenant.ids['endpoint']}", {"webhook_endpoint": {"event_types": []}})
     tenant.ids["delivery"] = client.get("/webhook_deliveries")["webhook_deliveries"][0]["lago_id"]
     give_up_webhooks(client)
-    make_customer(client, f"{MARK}-slow", billing_configuration={"invoice_grace_period": 20})
+    make_customer(
+        client, f"{MARK}-slow", billing_entity_code=f"{MARK}-entity", billing_configuration={"invoice_grace_period": 20}
+    )
     for external_id, more in (
         ("subscription", {}),
         ("ended", {}),
@@ -144,7 +150,6 @@ def make_everything(client: Client) -> Tenant:
         tenant.parameters[route] = tenant.ids["endpoint"]
     for route in ("/webhook_deliveries/{lago_id}", "/webhook_deliveries/{lago_id}/retry"):
         tenant.parameters[route] = tenant.ids["delivery"]
-    tenant.parameters["/billing_entities/{code}"] = client.get("/billing_entities")["billing_entities"][0]["code"]
     return tenant
 
 

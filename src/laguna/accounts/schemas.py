@@ -1,18 +1,18 @@
-"""Organizations and billing entities in the API (spec 4 §§1, 3)."""
+"""Organizations in the API (spec 4 §1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
+from laguna.accounts.entity_schemas import BillingConfigurationInput
 from laguna.kernel.inputs import (
     Boolean,
     CountryField,
     CurrencyField,
     Days,
     Input,
-    LocaleField,
     ShortText,
     Text,
     Texts,
@@ -23,22 +23,8 @@ from laguna.kernel.outputs import Instant, Output
 from laguna.models import BillingEntity, Organization
 from laguna.taxes.schemas import TaxObject
 
-EMAIL_SETTINGS = ("invoice.finalized", "credit_note.created", "payment_receipt.created")
 
-AnchorField = Annotated[str | None, one_of("current_period_end", "next_period_start")]
-AdjustmentField = Annotated[str | None, one_of("keep_anchor", "align_with_finalization_date")]
-
-
-class EntityBillingConfigurationInput(Input):
-    invoice_footer: Text = None
-    invoice_grace_period: Days = None
-    document_locale: LocaleField = None
-    subscription_invoice_issuing_date_anchor: Annotated[
-        str | None, one_of("current_period_end", "next_period_start")
-    ] = None
-    subscription_invoice_issuing_date_adjustment: Annotated[
-        str | None, one_of("keep_anchor", "align_with_finalization_date")
-    ] = None
+class OrganizationConfigurationInput(BillingConfigurationInput):
     eu_tax_management: Boolean = None
 
 
@@ -61,7 +47,7 @@ class OrganizationInput(Input):
     tax_identification_number: ShortText = None
     timezone: TimezoneField = None
     email_settings: Texts = None
-    billing_configuration: EntityBillingConfigurationInput | None = None
+    billing_configuration: OrganizationConfigurationInput | None = None
     finalize_zero_amount_invoice: Boolean = None
     slug: ShortText = None
 
@@ -142,67 +128,3 @@ def organization_object(
         ),
         taxes=list(taxes),
     )
-
-
-class BillingEntityObject(Output):
-    lago_id: UUID
-    code: str
-    name: str
-    default_currency: str
-    document_locale: str
-    document_numbering: str
-    document_number_prefix: str
-    finalize_zero_amount_invoice: bool
-    invoice_footer: str | None
-    invoice_grace_period: int
-    subscription_invoice_issuing_date_anchor: str
-    subscription_invoice_issuing_date_adjustment: str
-    is_default: bool
-    net_payment_term: int
-    address_line1: str | None
-    address_line2: str | None
-    city: str | None
-    state: str | None
-    country: str | None
-    zipcode: str | None
-    email: str | None
-    phone: str | None
-    legal_name: str | None
-    legal_number: str | None
-    tax_identification_number: str | None
-    timezone: str
-    email_settings: list[str]
-    eu_tax_management: bool
-    einvoicing: bool
-    logo_url: str | None
-    created_at: Instant
-    updated_at: Instant
-
-
-class BillingEntityDetail(BillingEntityObject):
-    taxes: list[TaxObject]
-    selected_invoice_custom_sections: list[Output]
-
-
-class BillingEntityReply(Output):
-    billing_entity: BillingEntityDetail
-
-
-_ENTITY_COLUMNS = tuple(
-    name
-    for name in BillingEntityObject.model_fields
-    if name not in ("lago_id", "eu_tax_management", "einvoicing", "logo_url")
-)
-
-
-def _entity_fields(entity: BillingEntity) -> dict[str, Any]:
-    fields = {name: getattr(entity, name) for name in _ENTITY_COLUMNS}
-    return {**fields, "lago_id": entity.id, "eu_tax_management": False, "einvoicing": False, "logo_url": None}
-
-
-def billing_entity_object(entity: BillingEntity) -> BillingEntityObject:
-    return BillingEntityObject(**_entity_fields(entity))
-
-
-def billing_entity_detail(entity: BillingEntity, taxes: Sequence[TaxObject]) -> BillingEntityDetail:
-    return BillingEntityDetail(**_entity_fields(entity), taxes=list(taxes), selected_invoice_custom_sections=[])

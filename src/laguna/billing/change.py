@@ -3,9 +3,11 @@ of the period (spec 2 §§3.5, 3.6). Either way another subscription takes over 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from laguna.accounts.service import entity_by_code
+from laguna.accounts.entities import named_entity
 from laguna.billing.fees import Billable
 from laguna.billing.invoicing import make_invoices
 from laguna.billing.news import tell
@@ -34,16 +36,15 @@ async def change_plan(
     current = await context.session.get_one(Plan, subscription.plan_id)
     successor = await _successor(context, subscription, plan, data)
     if is_upgrade(current, plan):
-        return await _upgrade(context, subscription, successor)
+        await upgrade(context, [(subscription, successor)])
+        return successor
     await tell(context, "subscription.updated", [subscription])  # DWN-1
     return subscription
 
 
 async def _successor(context: Context, subscription: Subscription, plan: Plan, data: SubscriptionInput) -> Subscription:
     """The subscription that will take over: anchor, rhythm and issuer are inherited, the name is the request's."""
-    entity_id = subscription.billing_entity_id
-    if data.billing_entity_code:
-        entity_id = (await entity_by_code(context, data.billing_entity_code)).id
+    entity = await named_entity(context, data.billing_entity_code, data.billing_entity_id)
     order_number = subscription.purchase_order_number
     if data.purchase_order_number is not None:
         order_number = data.purchase_order_number.strip() or None
@@ -53,7 +54,7 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
         customer_id=subscription.customer_id,
         plan_id=plan.id,
         previous_subscription_id=subscription.id,
-        billing_entity_id=entity_id,
+        billing_entity_id=entity.id if entity else subscription.billing_entity_id,
         external_id=subscription.external_id,
         name=(data.name or "").strip() or None,
         billing_time=subscription.billing_time,
@@ -71,19 +72,25 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
     return successor
 
 
-async def _upgrade(context: Context, old: Subscription, new: Subscription) -> Subscription:
-    """Bill the old side up to now and start the new one, on one invoice where both can be (UPG-1 to UPG-5)."""
-    assert old.started_at is not None
-    now = max(context.now, old.started_at)
-    lifecycle.terminate(old, now, context.now)
+async def upgrade(context: Context, pairs: Sequence[tuple[Subscription, Subscription]]) -> None:
+    """Bill old sides up to now and start the new ones, each on one invoice where both can be (UPG-1 to UPG-5).
+
+    The old ones are locked, active and billed up to now; the new ones are their pending successors.
+    """
+    if not pairs:
+        return
+    starts: dict[UUID, datetime] = {}
+    for old, new in pairs:
+        assert old.started_at is not None
+        starts[new.id] = max(context.now, old.started_at)
+        lifecycle.terminate(old, starts[new.id], context.now)
     await context.session.flush()
-    lines = await last_lines(context, [old.id])
-    (party,) = await parties_of(context, [old])
-    ending = _ending(party, charges_until(party, lines))
-    await tell(context, "subscription.terminated", [old])
-    started = await put_in_force(context, [new], {new.id: now})
-    await make_invoices(context, together([ending], started))
-    return new
+    olds = [old for old, _ in pairs]
+    lines = await last_lines(context, [old.id for old in olds])
+    endings = [_ending(party, charges_until(party, lines)) for party in await parties_of(context, olds)]
+    await tell(context, "subscription.terminated", olds)
+    started = await put_in_force(context, [new for _, new in pairs], starts)
+    await make_invoices(context, together(endings, started))
 
 
 def _ending(party: Party, billed_until: datetime | None) -> Billable:

@@ -5,19 +5,21 @@ A draft's lines keep their ranges; fees, taxes and dates are computed as of now,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from laguna.accounts.test_clock import wake
 from laguna.billing.fees import Billable
 from laguna.billing.handover import taken_over
 from laguna.billing.invoicing import Draft, Order, make_invoices
-from laguna.billing.parties import Party, parties_of
+from laguna.billing.parties import Party, entities_of, parties_of
 from laguna.billing.schedule import last_lines, next_billing_at, schedule_ending
 from laguna.invoices.dates import InvoiceDates
 from laguna.invoices.schemas import VISIBLE_STATUSES
@@ -25,10 +27,20 @@ from laguna.kernel import signals, timers
 from laguna.kernel.context import Context
 from laguna.kernel.errors import forbidden, not_found
 from laguna.kernel.ids import parse_id
-from laguna.models import Charge, Customer, Invoice, InvoiceLine, Subscription
+from laguna.models import Charge, Customer, CustomerTax, Invoice, InvoiceLine, Subscription
 from laguna.subscriptions.amounts import Occasion, paid_before_creation
 from laguna.subscriptions.grid import Kind, days, first_instant, local_date, period_containing
 from laguna.subscriptions.periods import Range, Ranges, exclusive_end
+
+IN_ORDER = (Invoice.issuing_date, Invoice.created_at, Invoice.id)
+# settings of a billing entity that dates of drafts follow, where a customer has none of its own (CUS-10 to CUS-15)
+INHERITED: Mapping[str, InstrumentedAttribute[Any]] = {
+    "timezone": Customer.timezone,
+    "invoice_grace_period": Customer.invoice_grace_period,
+    "net_payment_term": Customer.net_payment_term,
+    "subscription_invoice_issuing_date_anchor": Customer.subscription_invoice_issuing_date_anchor,
+    "subscription_invoice_issuing_date_adjustment": Customer.subscription_invoice_issuing_date_adjustment,
+}
 
 
 async def finalize_due(context: Context, due_at: datetime, invoice_ids: Sequence[UUID]) -> None:
@@ -52,8 +64,8 @@ async def _recompute(
             Invoice.status == "draft",
             still_due,
         )
-        .order_by(Invoice.issuing_date, Invoice.created_at, Invoice.id)
-        .with_for_update()
+        .order_by(*IN_ORDER)
+        .with_for_update(key_share=True)
     )
     drafts = (await context.session.scalars(query)).all()
     await make_invoices(context, await _orders(context, drafts, finalize=finalize))
@@ -85,7 +97,7 @@ async def _locked(context: Context, identifier: str) -> Invoice:
             Invoice.id == parse_id(identifier),
             Invoice.status.in_(VISIBLE_STATUSES),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     invoice = (await context.session.scalars(query)).one_or_none()
     if invoice is None:
@@ -109,6 +121,7 @@ async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool
     rows = (await context.session.execute(query)).all()
     parties = await parties_of(context, [subscription for _, subscription in rows])
     succeeded = await taken_over(context, [subscription.id for _, subscription in rows])
+    entities = await entities_of(context)
     billables: dict[UUID, list[Billable]] = {draft.id: [] for draft in drafts}
     for (line, _), party in zip(rows, parties, strict=True):
         billables[line.invoice_id].append(_billable(line, party, party.subscription.id in succeeded))
@@ -118,6 +131,7 @@ async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool
             Draft(
                 id=draft.id,
                 created_at=draft.created_at,
+                entity=entities[draft.billing_entity_id],
                 dates=InvoiceDates(draft.issuing_date, draft.expected_finalization_date, draft.payment_due_date),
                 finalize=finalize,
             ),
@@ -175,16 +189,40 @@ class _Stored:
 
 
 async def _flag(context: Context, condition: ColumnElement[bool]) -> None:
-    """Have drafts computed again as soon as the worker gets to it."""
+    """Have drafts computed again as soon as the worker gets to it. They are locked in the order in which the worker
+    locks them."""
+    stale = (
+        select(Invoice.id)
+        .where(Invoice.organization_id == context.organization_id, Invoice.status == "draft", condition)
+        .order_by(*IN_ORDER)
+        .with_for_update(key_share=True)
+        .cte("stale")
+    )
     flagged = await context.session.execute(
         update(Invoice)
-        .where(Invoice.organization_id == context.organization_id, Invoice.status == "draft", condition)
+        .where(Invoice.id == stale.c.id)
         .values(refreshes_at=context.now)
         .returning(Invoice.id)
         .execution_options(synchronize_session=False)
     )
     if flagged.first() is not None:
         await wake(context)
+
+
+async def _hold(context: Context, condition: ColumnElement[bool]) -> None:
+    """Wait for whoever bills these subscriptions, and let nobody begin: after that, every draft made under the old
+    settings can be seen."""
+    held = (
+        select(Subscription.id)
+        .where(
+            Subscription.organization_id == context.organization_id,
+            Subscription.status.in_(["active", "pending"]),
+            condition,
+        )
+        .order_by(Subscription.id)
+        .with_for_update(key_share=True)
+    )
+    await context.session.execute(held)
 
 
 @signals.receives(signals.TaxesChanged)
@@ -213,16 +251,27 @@ async def _metrics_changed(context: Context, fact: signals.Fact) -> None:
 
 @signals.receives(signals.CustomersChanged)
 async def _customers_changed(context: Context, fact: signals.Fact) -> None:
+    await _hold(context, Subscription.customer_id.in_(fact.ids))
     await _flag(context, Invoice.customer_id.in_(fact.ids))
     await _reschedule(context, Subscription.customer_id.in_(fact.ids))
 
 
 @signals.receives(signals.BillingEntitiesChanged)
 async def _entities_changed(context: Context, fact: signals.Fact) -> None:
+    """Only customers who inherit what changed are concerned (CUS-20, spec 4 §3.4)."""
+    assert isinstance(fact, signals.BillingEntitiesChanged)
     customers = select(Customer.id).where(Customer.billing_entity_id.in_(fact.ids))
-    await _flag(context, Invoice.customer_id.in_(customers))
-    inheriting = customers.where(Customer.timezone.is_(None))
-    await _reschedule(context, Subscription.customer_id.in_(inheriting))
+    inherits: list[ColumnElement[bool]] = [
+        column.is_(None) for name, column in INHERITED.items() if name in fact.fields
+    ]
+    if "tax_codes" in fact.fields:
+        inherits.append(~exists().where(CustomerTax.owner_id == Customer.id))
+    if inherits:
+        concerned = customers.where(or_(*inherits))
+        await _hold(context, Subscription.customer_id.in_(concerned))
+        await _flag(context, Invoice.customer_id.in_(concerned))
+    if "timezone" in fact.fields:
+        await _reschedule(context, Subscription.customer_id.in_(customers.where(Customer.timezone.is_(None))))
 
 
 async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
@@ -239,7 +288,7 @@ async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:
             ),
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     if not subscriptions:

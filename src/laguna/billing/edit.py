@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from laguna.accounts.service import entity_by_code
+from laguna.accounts.entities import named_entity
 from laguna.billing.news import tell
 from laguna.billing.overrides import CHANGEABLE, move_to
 from laguna.billing.schedule import schedule_ending
@@ -80,7 +80,7 @@ async def _find(context: Context, external_id: str, query: Query) -> Subscriptio
         select(Subscription).where(
             Subscription.organization_id == context.organization_id, Subscription.external_id == external_id
         )
-    ).with_for_update()
+    ).with_for_update(key_share=True)
     lives = list(await context.session.scalars(statement))
     if len(lives) > 1:
         asked = query.text("status")
@@ -112,8 +112,9 @@ async def _assign(
         subscription.purchase_order_number = (data.purchase_order_number or "").strip() or None
     if data.consolidate_invoice is not None:
         subscription.consolidate_invoice = data.consolidate_invoice
-    if data.billing_entity_code:
-        subscription.billing_entity_id = (await entity_by_code(context, data.billing_entity_code)).id
+    if "billing_entity_code" in values or data.billing_entity_id is not None:
+        entity = await named_entity(context, data.billing_entity_code, data.billing_entity_id)
+        subscription.billing_entity_id = entity.id if entity else None  # the customer's own
     if data.on_termination_invoice is not None:
         subscription.on_termination_invoice = data.on_termination_invoice
     if data.on_termination_credit_note is not None:

@@ -27,7 +27,7 @@ async def _still_due(context: Context, ids: Sequence[UUID], condition: ColumnEle
             Subscription.status == "active",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return list(await context.session.scalars(query))
 

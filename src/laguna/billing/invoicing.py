@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,7 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.UPGRADED: "subscription_terminating",
     Occasion.DOWNGRADED: "subscription_terminating",
 }
+LEFT_OPEN = timedelta(minutes=5)  # how long drafts of a deleted customer still wait
 SELLER_FIELDS = (
     "name",
     "legal_name",
@@ -73,17 +74,17 @@ CUSTOMER_FIELDS = (
     "shipping_zipcode",
     "shipping_country",
     "external_id",
-    "document_locale",
     "timezone",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft that is computed again, and maybe finalized with it."""
+    """A draft that is computed again, and maybe finalized with it. Who issues it stays, whoever would by now."""
 
     id: UUID
     created_at: datetime
+    entity: BillingEntity
     dates: InvoiceDates
     finalize: bool
 
@@ -203,6 +204,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
     recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
     timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
     settings = party.date_settings
+    issuer = draft.entity if draft else party.entity
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)
     if draft is not None and draft.finalize:
         dates = finalized_dates(timing, draft.dates, local_date(context.now, party.zone), settings)
@@ -218,7 +220,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         id=draft.id if draft else new_id(),
         customer_id=party.customer.id,
         customer_sequential_id=party.customer.sequential_id,
-        billing_entity_id=party.entity.id,
+        billing_entity_id=issuer.id,
         invoice_type="subscription",
         status=status,
         currency=party.plan.amount_currency,
@@ -227,13 +229,24 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         purchase_order_number=party.subscription.purchase_order_number,
         dates=dates,
         net_payment_term=settings.net_payment_term_days,
-        finalizes_at=first_instant(dates.expected_finalization_date, party.zone) if waits else None,
+        finalizes_at=_finalizes_at(context, order, dates) if waits else None,
         created_at=draft.created_at if draft else context.now,
         lines=lines,
         totals=figures,
-        seller=_copy(party.entity, SELLER_FIELDS),
-        customer=_copy(party.customer, CUSTOMER_FIELDS),
+        seller=_copy(issuer, SELLER_FIELDS),
+        customer={**_copy(party.customer, CUSTOMER_FIELDS), "document_locale": party.document_locale},
     )
+
+
+def _finalizes_at(context: Context, order: Order, dates: InvoiceDates) -> datetime:
+    """The end of the grace period; sooner where customer or plan were deleted (CUS-41, PLN-20)."""
+    party = order.billables[0].party
+    ends: list[datetime] = [first_instant(dates.expected_finalization_date, party.zone)]
+    if party.customer.deleted_at is not None:
+        ends.append(party.customer.deleted_at + LEFT_OPEN)
+    if any(billable.party.plan.pending_deletion for billable in order.billables):
+        ends.append(context.now)
+    return min(ends)
 
 
 def _copy(row: BillingEntity | Customer, fields: Sequence[str]) -> dict[str, Any]:

@@ -42,6 +42,11 @@ class Party:
         return date_settings(self.customer, self.own_entity)
 
     @property
+    def document_locale(self) -> str:
+        """The language of documents (CUS-14)."""
+        return self.customer.document_locale or self.own_entity.document_locale
+
+    @property
     def display_name(self) -> str:
         """What a subscription is called on documents; lines are in this order (INV-20)."""
         return self.subscription.name or self.plan.invoice_display_name or self.plan.name
@@ -77,6 +82,12 @@ def finalizes_zero(customer: Customer, entity: BillingEntity) -> bool:
     return customer.finalize_zero_amount_invoice == "finalize"
 
 
+async def entities_of(context: Context) -> dict[UUID, BillingEntity]:
+    """The organization's billing entities by their ids."""
+    query = select(BillingEntity).where(BillingEntity.organization_id == context.organization_id)
+    return {entity.id: entity for entity in await context.session.scalars(query)}
+
+
 async def parties_of(context: Context, subscriptions: Sequence[Subscription]) -> list[Party]:
     """The parties of many subscriptions, in their order, in three statements."""
     session = context.session
@@ -90,12 +101,7 @@ async def parties_of(context: Context, subscriptions: Sequence[Subscription]) ->
             select(Customer).where(Customer.id.in_({row.customer_id for row in subscriptions}))
         )
     }
-    entities: dict[UUID, BillingEntity] = {
-        entity.id: entity
-        for entity in await session.scalars(
-            select(BillingEntity).where(BillingEntity.organization_id == context.organization_id)
-        )
-    }
+    entities = await entities_of(context)
     found: list[Party] = []
     for subscription in subscriptions:
         plan = plans[subscription.plan_id]

@@ -44,7 +44,7 @@ async def bill_due(context: Context, due_at: datetime, subscription_ids: Sequenc
             Subscription.status == "active",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     await bill(context, due_at, (await context.session.scalars(query)).all())
 
@@ -156,7 +156,7 @@ async def successors_of(context: Context, subscriptions: Sequence[Subscription])
             Subscription.status == "pending",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return {
         row.previous_subscription_id: row

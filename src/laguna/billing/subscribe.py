@@ -9,20 +9,19 @@ from uuid import UUID
 
 from sqlalchemy import and_, or_, select
 
-from laguna.accounts.service import entity_by_code
+from laguna.accounts.entities import named_entity
 from laguna.billing.change import change_plan
 from laguna.billing.edit import check_ending
 from laguna.billing.run import caught_up
 from laguna.billing.start import activate, start_or_wait
 from laguna.catalog.overrides import override_plan
 from laguna.catalog.service import Lock, find_plan
-from laguna.customers.service import create_customer, find_by_external_id
+from laguna.customers.service import create_customer, lock_by_external_id
 from laguna.customers.service import tell as tell_of_customer
 from laguna.kernel import timers
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
-from laguna.kernel.rows import find
-from laguna.models import BillingEntity, Customer, Plan, Subscription
+from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions.activation import check_activation_rules
 from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.schemas import SubscriptionInput
@@ -51,7 +50,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     plan = await find_plan(context, data.plan_code, Lock.USE)
     if plan.pending_deletion:
         raise not_found("plan")
-    entity = await _issuing_entity(context, data)
+    entity = await named_entity(context, data.billing_entity_code, data.billing_entity_id)
     customer = await _lock_customer(context, data.external_customer_id)
     external_id = data.external_id.strip()
     existing = await _living(context, external_id, customer)
@@ -91,26 +90,13 @@ async def _overridden(context: Context, plan: Plan, data: SubscriptionInput, pro
     return await override_plan(context, plan.id, data.plan_overrides, problems, is_started=False)
 
 
-async def _issuing_entity(context: Context, data: SubscriptionInput) -> BillingEntity | None:
-    if data.billing_entity_id is not None:
-        return await find(context, BillingEntity, "billing_entity", id=data.billing_entity_id)
-    return await entity_by_code(context, data.billing_entity_code) if data.billing_entity_code else None
-
-
 async def _lock_customer(context: Context, external_id: str) -> Customer:
     """The customer, made where it is unknown (CUS-4), locked so that two requests can't both start something."""
-    customer = await find_by_external_id(context, external_id)
+    customer = await lock_by_external_id(context, external_id)
     if customer is None:
         customer = await create_customer(context, external_id)
         await tell_of_customer(context, "customer.created", customer)
-        return customer
-    query = (
-        select(Customer)
-        .where(Customer.id == customer.id, Customer.deleted_at.is_(None))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return (await context.session.scalars(query)).one_or_none() or await create_customer(context, external_id)
+    return customer
 
 
 async def _living(context: Context, external_id: str, customer: Customer) -> Subscription | None:
@@ -128,7 +114,7 @@ async def _living(context: Context, external_id: str, customer: Customer) -> Sub
         )
         .order_by(Subscription.status, Subscription.id)
         .limit(1)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await context.session.scalars(query)).one_or_none()
 
@@ -173,7 +159,7 @@ async def activate_due(context: Context, due_at: datetime, subscription_ids: Seq
             Subscription.status == "pending",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     if subscriptions:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 
 from laguna.billing.fees import Billable
-from laguna.billing.invoicing import Order, make_invoices
+from laguna.billing.invoicing import LEFT_OPEN, Order, make_invoices
 from laguna.billing.news import tell
 from laguna.billing.parties import Party, parties_of
 from laguna.billing.run import caught_up, successors_of
@@ -17,7 +18,8 @@ from laguna.kernel import jobs, signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.queries import Query
-from laguna.models import Invoice, InvoiceLine, Plan, Subscription
+from laguna.kernel.rows import living
+from laguna.models import Customer, Invoice, InvoiceLine, Plan, Subscription
 from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import local_date
@@ -129,30 +131,37 @@ async def _after_plans(context: Context, fact: signals.Fact) -> None:
 
 @jobs.job("end_customer")
 async def end_customer(context: Context, customer_id: str) -> None:
-    """Terminate or cancel everything of a deleted customer, then have its drafts finalized (CUS-41)."""
-    identifier = UUID(customer_id)
-    await _end_all(context, Subscription.customer_id == identifier)
-    await _finalize_drafts(context, Invoice.customer_id == identifier)
+    """Terminate or cancel everything of a deleted customer, then have its drafts finalized soon (CUS-41)."""
+    query = select(Customer).where(
+        Customer.organization_id == context.organization_id, Customer.id == UUID(customer_id)
+    )
+    customer = (await context.session.scalars(query)).one()
+    assert customer.deleted_at is not None
+    await _end_all(context, Subscription.customer_id == customer.id, lambda _: True)
+    await _finalize_drafts(context, Invoice.customer_id == customer.id, customer.deleted_at + LEFT_OPEN)
 
 
 @jobs.job("end_plan")
 async def end_plan(context: Context, plan_id: str) -> None:
     """Terminate or cancel everything on a plan marked for deletion and its children, then delete them (PLN-20)."""
-    query = select(Plan).where(
-        Plan.organization_id == context.organization_id,
-        or_(Plan.id == UUID(plan_id), Plan.parent_id == UUID(plan_id)),
-        Plan.deleted_at.is_(None),
-    )
-    plans = (await context.session.scalars(query.with_for_update())).all()
-    ids = [plan.id for plan in plans]
-    await _end_all(context, Subscription.plan_id.in_(ids))
+    locked = living(context, Plan, id=UUID(plan_id)).with_for_update(
+        key_share=True
+    )  # no override is made of it any more
+    plan = (await context.session.scalars(locked)).one_or_none()
+    if plan is None:
+        return
+    query = select(Plan).where(Plan.parent_id == plan.id, Plan.deleted_at.is_(None)).order_by(Plan.id)
+    plans = [*await context.session.scalars(query.with_for_update(key_share=True)), plan]
+    ids = {row.id for row in plans}
+    await _end_all(context, Subscription.plan_id.in_(ids), lambda row: row.plan_id in ids)
     on_plans = select(InvoiceLine.invoice_id).where(InvoiceLine.plan_id.in_(ids))
-    await _finalize_drafts(context, Invoice.id.in_(on_plans))
-    for plan in plans:
-        plan.deleted_at = plan.updated_at = context.now
+    await _finalize_drafts(context, Invoice.id.in_(on_plans), context.now)
+    for row in plans:
+        row.deleted_at = row.updated_at = context.now
 
 
-async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
+async def _end_all(context: Context, condition: ColumnElement[bool], concerns: Callable[[Subscription], bool]) -> None:
+    """End all that meet the condition. Missed periods are billed first: who takes over there may not be concerned."""
     query = (
         select(Subscription)
         .where(
@@ -161,20 +170,21 @@ async def _end_all(context: Context, condition: ColumnElement[bool]) -> None:
             Subscription.status.in_(["active", "pending"]),
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
-    living = (await context.session.scalars(query)).all()
-    await cancel(context, [subscription for subscription in living if subscription.status == "pending"])
-    active = [subscription for subscription in living if subscription.status == "active"]
-    if active:
-        await terminate(context, await caught_up(context, active, today=False))
+    found = (await context.session.scalars(query)).all()
+    await cancel(context, [subscription for subscription in found if subscription.status == "pending"])
+    active = [subscription for subscription in found if subscription.status == "active"]
+    current = [row for row in await caught_up(context, active, today=False) if concerns(row)]
+    if current:
+        await terminate(context, current)
 
 
-async def _finalize_drafts(context: Context, condition: ColumnElement[bool]) -> None:
-    """Let the timer finalize these drafts now."""
+async def _finalize_drafts(context: Context, condition: ColumnElement[bool], at: datetime) -> None:
+    """Let the timer finalize these drafts at an instant, unless they would be final before."""
     await context.session.execute(
         update(Invoice)
-        .where(Invoice.organization_id == context.organization_id, condition, Invoice.status == "draft")
-        .values(finalizes_at=context.now)
+        .where(Invoice.organization_id == context.organization_id, condition, Invoice.finalizes_at > at)
+        .values(finalizes_at=at)
         .execution_options(synchronize_session=False)
     )

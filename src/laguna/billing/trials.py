@@ -34,7 +34,7 @@ async def end_trials(context: Context, due_at: datetime, subscription_ids: Seque
             Subscription.status == "active",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     for subscription in subscriptions:

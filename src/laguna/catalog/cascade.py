@@ -68,7 +68,7 @@ async def _children(context: Context, plan: Plan) -> list[Plan]:
         select(Plan)
         .where(Plan.parent_id == plan.id, Plan.deleted_at.is_(None), living)
         .order_by(Plan.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return list(await context.session.scalars(query))
 

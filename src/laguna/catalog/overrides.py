@@ -48,7 +48,9 @@ async def own_plan(context: Context, plan_id: UUID) -> Plan:
     """The override to change, locked: the plan itself where it is one, else a new one, made of it."""
     plan = await context.session.get_one(Plan, plan_id)
     locked = select(Plan).where(Plan.organization_id == context.organization_id, Plan.id == plan_id)
-    query = locked.with_for_update(read=plan.parent_id is None).execution_options(populate_existing=True)
+    query = locked.with_for_update(read=plan.parent_id is None, key_share=plan.parent_id is not None).execution_options(
+        populate_existing=True
+    )
     plan = (await context.session.scalars(query)).one()
     return plan if plan.parent_id is not None else await _copy(context, plan)
 

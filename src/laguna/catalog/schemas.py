@@ -185,6 +185,10 @@ def filter_object(row: ChargeFilter, charge_code: str, properties: Mapping[str, 
     )
 
 
+class MetadataReply(Output):
+    metadata: JsonObject | None
+
+
 def charge_object(
     charge: Charge,
     metric_code: str,

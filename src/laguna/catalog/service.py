@@ -67,7 +67,7 @@ async def find_plan(context: Context, code: str, lock: Lock | None = None) -> Pl
     """The plan with this code, 404 without."""
     query = living(context, Plan, code=code).where(Plan.parent_id.is_(None))
     if lock is not None:
-        query = query.with_for_update(read=lock is Lock.USE)
+        query = query.with_for_update(read=lock is Lock.USE, key_share=lock is Lock.EDIT)
     plan = (await context.session.scalars(query)).one_or_none()
     if plan is None:
         raise not_found("plan")
@@ -123,6 +123,8 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
         await store_charges(context, plan, checked, replace(known, charges=kept), problems)  # PLN-3
     children = await cascade(context, plan, before) if data.cascade_updates else ()
     await _changed(context, plan, children)
+    if before.plan != plan.terms_id:
+        await signals.announce(context, signals.PlansRepriced((plan.id,)))
     return plan
 
 
@@ -155,7 +157,10 @@ def _check(values: Mapping[str, Any], interval: str | None, problems: Problems) 
     problems.unsupported(values, UNSUPPORTED)
     if interval in SPLIT_INTERVALS:
         problems.unsupported(values, {"bill_fixed_charges_monthly": False})
-    metadata = values.get("metadata") or {}
+    _check_metadata(values.get("metadata") or {}, problems)
+
+
+def _check_metadata(metadata: Mapping[str, Any], problems: Problems) -> None:
     if len(metadata) > METADATA_KEYS_MAX:
         problems.add("metadata", "too_many_keys")
     for key, value in metadata.items():
@@ -212,6 +217,33 @@ async def delete_plan(context: Context, plan: Plan) -> None:
     )
     await signals.announce(context, signals.PlansDeleted((plan.id,)))
     await _tell(context, "plan.deleted", plan)
+
+
+async def set_metadata(context: Context, code: str, metadata: Mapping[str, Any], *, merge: bool) -> Plan:
+    """Replace a plan's metadata, or change the given keys of it; a null is a value (spec 2 §2.1)."""
+    plan = await find_plan(context, code, Lock.EDIT)
+    wanted = {**(plan.plan_metadata or {}), **metadata} if merge else dict(metadata)
+    problems = Problems()
+    _check_metadata(wanted, problems)
+    problems.check()
+    await _keep_metadata(context, plan, wanted)
+    return plan
+
+
+async def remove_metadata(context: Context, code: str, key: str | None = None) -> Plan:
+    """Clear a plan's metadata, or one key of it; 404 `metadata_not_found` for an unknown key."""
+    plan = await find_plan(context, code, Lock.EDIT)
+    left = plan.plan_metadata or {}
+    if key is not None and key not in left:
+        raise not_found("metadata")
+    await _keep_metadata(context, plan, None if key is None else {name: left[name] for name in left if name != key})
+    return plan
+
+
+async def _keep_metadata(context: Context, plan: Plan, metadata: dict[str, Any] | None) -> None:
+    plan.plan_metadata, plan.updated_at = metadata, context.now
+    await context.session.flush()
+    await _tell(context, "plan.updated", plan)
 
 
 async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObject]:

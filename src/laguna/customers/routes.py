@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 from sqlalchemy import Select, exists
 
-from laguna.accounts.service import entity_ids
+from laguna.accounts.entities import entity_ids
 from laguna.customers import service
 from laguna.customers.schemas import CustomerInput, CustomerReply
 from laguna.kernel.context import Context
@@ -24,7 +24,7 @@ router = api_router("customers")
 async def upsert_customer(request: Request, context: Scoped) -> Response:
     data, problems = await read(request, "customer", CustomerInput)
     customer = await service.upsert_customer(context, data, problems)
-    return reply("customer", (await service.customer_details(context, [customer]))[0])
+    return reply("customer", (await service.customer_details(context, [customer]))[0], problems.ignored)
 
 
 @router.get("/customers")
@@ -87,7 +87,4 @@ async def show_customer(context: Scoped, external_id: str) -> Response:
 
 @router.delete("/customers/{external_id:segment}", response_model=CustomerReply)
 async def delete_customer(context: Scoped, external_id: str) -> Response:
-    customer = await find(context, Customer, "customer", external_id=external_id)
-    details = await service.customer_details(context, [customer])
-    await service.delete_customer(context, customer)
-    return reply("customer", details[0])
+    return reply("customer", await service.delete_customer(context, external_id))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
-from laguna.accounts.service import default_entity, entity_by_code
+from laguna.accounts.entities import default_entity, named_entity
 from laguna.customers.schemas import (
     ADDRESS_FIELDS,
     CustomerDetail,
@@ -21,7 +22,8 @@ from laguna.customers.schemas import (
 )
 from laguna.kernel import signals
 from laguna.kernel.context import Context
-from laguna.kernel.errors import Problems
+from laguna.kernel.errors import Problems, not_found
+from laguna.kernel.ids import new_id
 from laguna.kernel.rows import living
 from laguna.models import BillingEntity, Customer, CustomerMetadata, CustomerTax, Invoice, Organization, Subscription
 from laguna.taxes.service import attach, tax_objects
@@ -79,13 +81,14 @@ async def upsert_customer(context: Context, data: CustomerInput, problems: Probl
     problems.mandatory(values, ("external_id",))
     _check(data, problems)
     problems.check()
-    entity = await entity_by_code(context, data.billing_entity_code) if data.billing_entity_code else None
+    entity = await named_entity(context, data.billing_entity_code)
     assert data.external_id is not None
-    customer = await find_by_external_id(context, data.external_id)
+    customer = await lock_by_external_id(context, data.external_id)
     webhook_type = "customer.created" if customer is None else "customer.updated"
     if customer is None:
         customer = await create_customer(context, data.external_id, entity)
-    elif values.get("account_type") not in (None, customer.account_type) and not await _is_editable(context, customer):
+    elif "account_type" in values and not await _is_editable(context, customer):
+        problems.ignore(values, ["account_type"], customer)
         del values["account_type"]  # frozen once anything was billed (CUS-3)
     _assign(customer, data, values)
     if entity is not None:
@@ -145,8 +148,10 @@ def _assign(customer: Customer, data: CustomerInput, values: dict[str, Any]) -> 
         setattr(customer, field, DEFAULTS.get(field) if value is None else value)
 
 
-async def find_by_external_id(context: Context, external_id: str) -> Customer | None:
-    return (await context.session.scalars(living(context, Customer, external_id=external_id))).one_or_none()
+async def lock_by_external_id(context: Context, external_id: str) -> Customer | None:
+    """The customer, held until the end of the transaction: it can't be deleted meanwhile, nor changed by another."""
+    query = living(context, Customer, external_id=external_id).with_for_update(key_share=True)
+    return (await context.session.scalars(query)).one_or_none()
 
 
 async def create_customer(context: Context, external_id: str, entity: BillingEntity | None = None) -> Customer:
@@ -182,30 +187,45 @@ async def _is_editable(context: Context, customer: Customer) -> bool:
 
 
 async def _replace_metadata(context: Context, customer: Customer, items: Sequence[CustomerMetadataInput]) -> None:
-    """Entries with a known id are changed, without id created, missing ones removed (CUS-8)."""
-    query = select(CustomerMetadata).where(CustomerMetadata.customer_id == customer.id)
-    known = {row.id: row for row in await context.session.scalars(query)}
-    kept = {item.id for item in items if item.id in known}
-    gone = [row_id for row_id in known if row_id not in kept]
-    await context.session.execute(delete(CustomerMetadata).where(CustomerMetadata.id.in_(gone)))
+    """Entries with a known id are changed, without id created, missing ones removed (CUS-8). All are written anew, so
+    that two may change keys with each other."""
+    gone = (
+        delete(CustomerMetadata)
+        .where(CustomerMetadata.customer_id == customer.id)
+        .returning(CustomerMetadata.id, CustomerMetadata.created_at)
+    )
+    known: dict[UUID, datetime] = {entry_id: created for entry_id, created in await context.session.execute(gone)}
+    rows: list[dict[str, Any]] = []
     for position, item in enumerate(items):
-        row = known.get(item.id) if item.id else None
-        if row is None:
-            row = CustomerMetadata(
-                organization_id=context.organization_id, customer_id=customer.id, created_at=context.now
-            )
-            context.session.add(row)
-        row.key, row.value = item.key or "", item.value or ""
-        row.display_in_invoice = bool(item.display_in_invoice)
-        row.position, row.updated_at = position, context.now
-    await context.session.flush()
+        created_at = known.pop(item.id, None) if item.id else None
+        rows.append(
+            {
+                "id": item.id if created_at else new_id(),
+                "organization_id": context.organization_id,
+                "customer_id": customer.id,
+                "key": item.key,
+                "value": item.value,
+                "display_in_invoice": bool(item.display_in_invoice),
+                "position": position,
+                "created_at": created_at or context.now,
+                "updated_at": context.now,
+            }
+        )
+    if rows:
+        await context.session.execute(insert(CustomerMetadata), rows)
 
 
-async def delete_customer(context: Context, customer: Customer) -> None:
-    """Soft, at once; what follows from it (final invoices) is a job of whoever hears of it (CUS-40, CUS-41)."""
-    customer.deleted_at = context.now
+async def delete_customer(context: Context, external_id: str) -> CustomerDetail:
+    """Soft, at once; what follows from it (final invoices) is a job of whoever hears of it (CUS-40, CUS-41). As it was;
+    404 without."""
+    customer = await lock_by_external_id(context, external_id)
+    if customer is None:
+        raise not_found("customer")
+    details = (await customer_details(context, [customer]))[0]
+    customer.deleted_at = customer.updated_at = context.now
     await context.session.flush()
     await signals.announce(context, signals.CustomersDeleted((customer.id,)))
+    return details
 
 
 async def _metadata_of(context: Context, customer_ids: Iterable[UUID]) -> dict[UUID, list[CustomerMetadata]]:

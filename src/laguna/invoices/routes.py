@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 from sqlalchemy import Select, func, select
 
-from laguna.accounts.service import entity_ids
+from laguna.accounts.entities import entity_ids
 from laguna.invoices import reading
 from laguna.invoices.explanation import FeeExplanationReply, explain
 from laguna.invoices.past_usage import past_usage

@@ -27,8 +27,11 @@ class CustomersDeleted(Fact):
     """Customers were deleted; `ids` are customers."""
 
 
+@dataclass(frozen=True, slots=True)
 class BillingEntitiesChanged(Fact):
-    """Settings of billing entities changed; `ids` are billing entities."""
+    """Settings of billing entities changed; `ids` are billing entities, `fields` what has another value now."""
+
+    fields: frozenset[str]
 
 
 class TaxesChanged(Fact):
@@ -41,6 +44,10 @@ class MetricsChanged(Fact):
 
 class PlansChanged(Fact):
     """The price or charges of plans changed; `ids` are plans."""
+
+
+class PlansRepriced(Fact):
+    """Plans cost another amount than before, and so may overrides of them; `ids` are plans, no overrides."""
 
 
 class PlansDeleted(Fact):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 from sqlalchemy import Select, select
 
-from laguna.accounts.service import entity_ids
+from laguna.accounts.entities import entity_ids
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems
 from laguna.kernel.http import Params, Scoped, api_router, body_of, update_route
