@@ -168,6 +168,7 @@ OBJECTS = {
     "metric": METRIC,
     "metric filter": "key values",
     "plan": PLAN,
+    "commitment": "lago_id plan_code amount_cents invoice_display_name interval created_at updated_at taxes",
     "charge": CHARGE,
     "charge filter": "lago_id charge_code invoice_display_name properties values",
     "subscription": SUBSCRIPTION,
@@ -249,7 +250,9 @@ INSIDE = {
     ("customer detail", "metadata"): "metadata",
     ("customer detail", "taxes"): "embedded tax",
     ("metric", "filters"): "metric filter",
+    ("commitment", "taxes"): "embedded tax",
     ("plan", "charges"): "charge",
+    ("plan", "minimum_commitment"): "commitment",
     ("plan", "taxes"): "embedded tax",
     ("charge", "taxes"): "embedded tax",
     ("charge", "filters"): "charge filter",
@@ -378,6 +381,7 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     check(client.put("/billable_metrics/m", {"billable_metric": {"name": "N"}}), "/billable_metrics/{code}")
     charge = {"billable_metric_id": made["billable_metric"]["lago_id"], "charge_model": "standard"}
     plan = {"name": "P", "code": "p", "interval": "monthly", "amount_cents": 1, "amount_currency": "EUR"}
+    plan["minimum_commitment"] = {"amount_cents": 1, "tax_codes": ["t"]}
     charges = [{**charge, "properties": {"amount": "1"}, "tax_codes": ["t"]}]
     check(client.post("/plans", {"plan": {**plan, "charges": charges}}), "/plans/{code}")
     check(client.put("/plans/p", {"plan": {"name": "N"}}), "/plans/{code}")

@@ -47,7 +47,8 @@ def fill(client: Client, webhook_url: str) -> None:
         },
     ]
     make_plan(client, "arrears", 3100, charges=charges, tax_codes=["vat", "city"])
-    make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2])
+    commitment = {"amount_cents": 90_000, "tax_codes": ["city"]}
+    make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2], minimum_commitment=commitment)
     make_plan(client, "free", 0)
     make_customer(client, "a", tax_codes=["vat"])
     make_customer(client, "b", billing_configuration={"invoice_grace_period": 5})

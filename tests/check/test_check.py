@@ -20,6 +20,7 @@ FINAL = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'finalized' AN
 DRAFT = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'draft')"
 PLAN_FEE = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'subscription' AND amount_cents > 0)"
 CHARGE_FEE = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'charge' AND amount_cents > 0)"
+COMMITMENT = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'commitment')"
 TAXED = "(SELECT min(fee_id::text)::uuid FROM fee_taxes WHERE amount_cents > 0)"
 ACTIVE = "(SELECT min(id::text)::uuid FROM subscriptions WHERE external_id = 'a1')"
 ENDED = "(SELECT min(id::text)::uuid FROM subscriptions WHERE status = 'terminated')"
@@ -58,6 +59,9 @@ CORRUPTIONS = {
     f" WHERE id = {CHARGE_FEE} RETURNING id",
     "true_ups": "UPDATE fees SET amount_cents = amount_cents + 1 WHERE id = (SELECT min(id::text)::uuid FROM fees"
     " WHERE true_up_parent_fee_id IS NOT NULL) RETURNING id",
+    "commitments": f"UPDATE fees SET amount_cents = amount_cents + 1 WHERE id = {COMMITMENT} RETURNING id",
+    "commitment_recount": "UPDATE fees SET evidence = jsonb_set(evidence, '{counted,charge}', '1')"
+    f" WHERE id = {COMMITMENT} RETURNING id",
     "fee_recount": f"UPDATE fees SET events_count = events_count + 1 WHERE id = {CHARGE_FEE} RETURNING id",
     "subscription_states": f"UPDATE subscriptions SET next_billing_at = NULL WHERE id = {ACTIVE} RETURNING id",
     "unbilled_periods": "UPDATE subscriptions SET next_billing_at = next_billing_at - interval '1 month'"
@@ -136,7 +140,7 @@ def test_a_wrong_price_of_the_right_events_is_found(connection: Rows) -> None:
         "UPDATE fees SET amount_cents = amount_cents + 1, precise_amount_cents = precise_amount_cents + 1"
         f" WHERE id = {CHARGE_FEE}".encode()
     )
-    assert verify(connection, INVARIANTS).broken == {"fee_recount", "invoice_fees"}
+    assert verify(connection, INVARIANTS).broken == {"fee_recount", "invoice_fees", "commitment_recount"}
 
 
 def test_an_event_that_arrived_after_the_count_changes_nothing(connection: Rows) -> None:
@@ -162,7 +166,7 @@ def test_many_findings_are_counted_and_some_told(connection: Rows) -> None:
     connection.execute("UPDATE fees SET terms_id = NULL")
     report = verify(connection, [each for each in INVARIANTS if each.name == "fee_terms"])
     assert [(each["fee_terms"].count, len(each["fee_terms"].messages)) for each in report.found.values()] == [
-        (69, KEPT)
+        (77, KEPT)
     ] * 2
 
 

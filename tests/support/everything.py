@@ -96,7 +96,10 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
     filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
     charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
-    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"])
+    commitment = {"amount_cents": 5000, "invoice_display_name": f"{MARK} least", "tax_codes": [f"{MARK}-tax"]}
+    plan = make_plan(
+        client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"], minimum_commitment=commitment
+    )
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
     tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}

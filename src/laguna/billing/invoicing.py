@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from laguna.billing.commitments import BilledLine, add_commitments
 from laguna.billing.fees import Billable, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
+from laguna.catalog.commitments import commitments_of
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
 from laguna.invoices.documents import InvoiceDocument, LineDocument
@@ -23,9 +25,9 @@ from laguna.kernel.ids import new_id
 from laguna.models import BillingEntity, Customer, Subscription
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
-from laguna.taxes.sources import TaxSources, tax_sources
+from laguna.taxes.sources import tax_sources
 from laguna.usage.buckets import PRINTED
-from laguna.usage.rating import Rateable, RatedLine, rate
+from laguna.usage.rating import Rateable, rate
 
 REASONS: Mapping[Occasion, str] = {
     Occasion.STARTING: "subscription_starting",
@@ -119,12 +121,14 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
     taking_over = await _plans_taking_over(context, billables)
     plan_ids = {billable.party.plan.id for billable in billables} | set(taking_over.values())
     charges = await priced_charges(context.session, plan_ids)
+    commitments = await commitments_of(context.session, {billable.party.plan.id for billable in billables})
     sources = await tax_sources(
         context.session,
         [charge.id for plan_charges in charges.values() for charge in plan_charges],
         charges,
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
+        [commitment.id for commitment in commitments.values()],
     )
     followed = {
         subscription_id: {charge.metric.id for charge in charges[plan_id]}
@@ -134,11 +138,15 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         _rateable(item, charges[item.party.plan.id], followed.get(item.party.subscription.id, set()))
         for item in billables
     ]
-    rated = iter(await rate(context.session, context.organization_id, rateables))
-    return [
-        _invoice(context, order, [_line(context, billable, next(rated), sources) for billable in order.billables])
-        for order in orders
+    rated = await rate(context.session, context.organization_id, rateables)
+    billed = [
+        BilledLine(billable, [*subscription_fees(billable, sources), *usage_fees(billable, lines, sources)])
+        for billable, lines in zip(billables, rated, strict=True)
     ]
+    drafts = [order.draft.id for order in orders if order.draft]
+    await add_commitments(context, billed, commitments, sources, drafts)
+    lines = iter(billed)
+    return [_invoice(context, order, [_line(context, next(lines)) for _ in order.billables]) for order in orders]
 
 
 async def _plans_taking_over(context: Context, billables: Sequence[Billable]) -> dict[UUID, UUID]:
@@ -173,12 +181,9 @@ def _rateable(billable: Billable, charges: Sequence[PricedCharge], followed: set
     return Rateable(party.subscription.external_id, billable.window, party.plan.amount_currency, billed, PRINTED)
 
 
-def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sources: TaxSources) -> LineDocument:
+def _line(context: Context, line: BilledLine) -> LineDocument:
+    billable = line.billable
     party, ranges = billable.party, billable.ranges
-    fees = [
-        *subscription_fees(billable, sources),
-        *usage_fees(billable, rated, sources),
-    ]
     return LineDocument(
         subscription_id=party.subscription.id,
         plan_id=party.plan.id,
@@ -193,7 +198,7 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
         charges_to_at=ranges.charges.end if ranges.charges else None,
         fixed_charges_from_at=ranges.fixed_charges.start if ranges.fixed_charges else None,
         fixed_charges_to_at=ranges.fixed_charges.end if ranges.fixed_charges else None,
-        fees=fees,
+        fees=line.fees,
     )
 
 

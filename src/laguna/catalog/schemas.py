@@ -18,6 +18,7 @@ from laguna.kernel.inputs import (
     Text,
     Texts,
     decimal,
+    integer,
     one_of,
 )
 from laguna.kernel.outputs import DecimalNumber, Instant, JsonObject, Output
@@ -56,6 +57,14 @@ class ChargeInput(Input):
     cascade_updates: Boolean = None
 
 
+class MinimumCommitmentInput(Input):
+    """The least a subscription is billed a period; without any field none."""
+
+    amount_cents: Annotated[int | None, integer(1)] = None
+    invoice_display_name: ShortText = None
+    tax_codes: Texts = None
+
+
 class PlanInput(Input):
     name: ShortText = None
     code: ShortText = None
@@ -69,7 +78,7 @@ class PlanInput(Input):
     bill_charges_monthly: Boolean = None
     bill_fixed_charges_monthly: Boolean = None
     tax_codes: Texts = None
-    minimum_commitment: FreeObject = None
+    minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
     usage_thresholds: list[FreeObject] | None = None
@@ -93,7 +102,7 @@ class PlanOverridesInput(Input):
     amount_currency: CurrencyField = None
     trial_period: Annotated[Decimal | None, decimal(0, 100_000)] = None
     tax_codes: Texts = None
-    minimum_commitment: FreeObject = None
+    minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
     usage_thresholds: list[FreeObject] | None = None
@@ -136,6 +145,17 @@ class ChargeReply(Output):
     charge: ChargeObject
 
 
+class MinimumCommitmentObject(Output):
+    lago_id: UUID
+    plan_code: str
+    amount_cents: int
+    invoice_display_name: str | None
+    interval: str
+    created_at: Instant
+    updated_at: Instant
+    taxes: list[TaxObject]
+
+
 class PlanObject(Output):
     lago_id: UUID
     name: str
@@ -155,7 +175,7 @@ class PlanObject(Output):
     draft_invoices_count: int = 0
     parent_id: UUID | None
     pending_deletion: bool
-    minimum_commitment: None = None
+    minimum_commitment: MinimumCommitmentObject | None
     charges: list[ChargeObject]
     fixed_charges: list[Output]
     usage_thresholds: list[Output]
@@ -213,7 +233,12 @@ def charge_object(
     )
 
 
-def plan_object(plan: Plan, charges: Sequence[ChargeObject], taxes: Sequence[TaxObject]) -> PlanObject:
+def plan_object(
+    plan: Plan,
+    charges: Sequence[ChargeObject],
+    taxes: Sequence[TaxObject],
+    commitment: MinimumCommitmentObject | None,
+) -> PlanObject:
     return PlanObject(
         lago_id=plan.id,
         name=plan.name,
@@ -230,6 +255,7 @@ def plan_object(plan: Plan, charges: Sequence[ChargeObject], taxes: Sequence[Tax
         bill_fixed_charges_monthly=plan.bill_fixed_charges_monthly,
         parent_id=plan.parent_id,
         pending_deletion=plan.pending_deletion,
+        minimum_commitment=commitment,
         charges=list(charges),
         fixed_charges=[],
         usage_thresholds=[],

@@ -76,8 +76,9 @@ INVOICES = (
         """
         SELECT f.organization_id, f.id, f.item_code, f.fee_type, f.terms_id, t.kind
         FROM fees AS f LEFT JOIN terms AS t ON t.id = f.terms_id
-        WHERE f.fee_type IN ('subscription', 'charge') AND (t.id IS NULL OR t.organization_id <> f.organization_id
-            OR (t.kind = 'subscription') <> (f.fee_type = 'subscription'))
+        WHERE f.fee_type IN ('subscription', 'charge', 'commitment')
+            AND (t.id IS NULL OR t.organization_id <> f.organization_id
+                OR CASE WHEN t.kind IN ('subscription', 'commitment') THEN t.kind ELSE 'charge' END <> f.fee_type)
         """,
         "fee {id} of {item_code} ({fee_type}): its terms are {terms_id}, of kind {kind}",
     ),

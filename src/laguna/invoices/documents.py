@@ -17,7 +17,7 @@ from laguna.taxes.amounts import FeeTaxes, TaxableFee
 
 @dataclass(frozen=True, slots=True)
 class FeeDocument:
-    """A fee to be written. Amounts in minor units; `from_at` and `to_at` as shown."""
+    """A fee to be written. Amounts in minor units; `from_at` and `to_at` as shown, which a commitment's are not."""
 
     subscription_id: UUID
     charge_id: UUID | None
@@ -36,8 +36,8 @@ class FeeDocument:
     units: Decimal
     total_aggregated_units: Decimal
     events_count: int | None
-    from_at: datetime
-    to_at: datetime
+    from_at: datetime | None
+    to_at: datetime | None
     pay_in_advance: bool
     invoiceable: bool
     amount_details: Mapping[str, Any]

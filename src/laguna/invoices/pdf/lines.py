@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,9 +34,12 @@ def row(kind: str, item: str, note: str = "", **cells: str) -> Row:
 
 
 def _period(fee: Fee, zone: ZoneInfo) -> tuple[date, date] | None:
-    if fee.from_at is None or fee.to_at is None:
+    start, end = fee.from_at, fee.to_at
+    if fee.fee_type == "commitment":  # shows none of its own, but stands with what it completes
+        start, end = (datetime.fromisoformat(fee.evidence[name]) for name in ("from", "to"))
+    if start is None or end is None:
         return None
-    return fee.from_at.astimezone(zone).date(), fee.to_at.astimezone(zone).date()
+    return start.astimezone(zone).date(), end.astimezone(zone).date()
 
 
 def _parts(fee: Fee) -> list[str]:
@@ -91,6 +94,8 @@ class FeeRows:
 
     def _item(self, fee: Fee, section: str) -> str:
         name = text.line(fee.invoice_display_name or fee.item_name, longest_word=LONGEST_WORD)
+        if fee.fee_type == "commitment" and not fee.evidence["named"]:
+            return self.labels["minimum_commitment"]
         if fee.fee_type != "subscription":
             return name
         plan = text.line(fee.item_name, longest_word=LONGEST_WORD)
@@ -102,7 +107,8 @@ class FeeRows:
         if fee.fee_type == "add_on":
             return text.lines(fee.item_description)
         days, full_days = fee.evidence.get("days"), fee.evidence.get("full_days")
-        if fee.fee_type == "subscription" and days is not None and full_days is not None and days != full_days:
+        by_days = fee.fee_type in ("subscription", "commitment") and days is not None and full_days is not None
+        if by_days and days != full_days:
             return self.labels.say("prorated", days=str(days), full_days=str(full_days))
         return " · ".join(_parts(fee))
 
