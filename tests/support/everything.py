@@ -129,6 +129,8 @@ def make_everything(client: Client) -> Tenant:
     }
     client.post("/events", {"event": event})
     client.delete(f"/subscriptions/{MARK}-ended")
+    thresholds = [{"amount_cents": 100, "threshold_display_name": f"{MARK} first"}]
+    client.put(f"/plans/{MARK}-plan", {"plan": {"usage_thresholds": thresholds}})
     client.at("2024-02-02T00:00:00Z")
     use(client, "2024-02-02T00:00:00Z", f"{MARK}-metric", f"{MARK}-subscription", size=5)
     by_status = {each["status"]: each["lago_id"] for each in client.get("/invoices")["invoices"]}

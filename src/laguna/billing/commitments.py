@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text
 
-from laguna.billing.fees import Billable
+from laguna.billing.fees import Billable, BilledLine
 from laguna.invoices.documents import FeeDocument
 from laguna.kernel.context import Context
-from laguna.kernel.ids import new_id
 from laguna.kernel.money import ZERO, subunits
 from laguna.models import Commitment, InvoiceLine
 from laguna.subscriptions.commitments import COUNTED, Missing, Settlement, missing, settlement
@@ -35,19 +34,11 @@ _FEES_BEFORE = text(
         AND (fee.invoice_id IS NULL OR fee.invoice_id <> ALL(CAST(:made_now AS uuid[])))
         AND fee.from_at + (fee.to_at - fee.from_at) / 2 >= asked.opening
         AND fee.from_at + (fee.to_at - fee.from_at) / 2 < asked.closing
-        AND (invoice.id IS NULL OR invoice.status NOT IN ('voided', 'deleted'))
+        AND (invoice.id IS NULL
+            OR (invoice.invoice_type <> 'progressive_billing' AND invoice.status NOT IN ('voided', 'deleted')))
     GROUP BY asked.number, fee.fee_type
     """
 )
-
-
-@dataclass(slots=True)
-class BilledLine:
-    """The fees of a line in their order; `commitment_fee_id` is kept for the last one, the commitment's."""
-
-    billable: Billable
-    fees: list[FeeDocument]
-    commitment_fee_id: UUID = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)

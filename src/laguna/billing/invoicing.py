@@ -10,13 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from laguna.billing.commitments import BilledLine, add_commitments
-from laguna.billing.fees import Billable, subscription_fees, usage_fees
+from laguna.billing.commitments import add_commitments
+from laguna.billing.fees import Billable, BilledLine, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
+from laguna.billing.usage_credits import add_credits
 from laguna.catalog.commitments import commitments_of
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
-from laguna.invoices.documents import InvoiceDocument, LineDocument
+from laguna.invoices.documents import AppliedThreshold, InvoiceDocument, LineDocument
 from laguna.invoices.numbering import number_invoices
 from laguna.invoices.store import Writing, insert_invoices, replace_contents
 from laguna.invoices.totals import totals
@@ -35,6 +36,7 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.TERMINATING: "subscription_terminating",
     Occasion.UPGRADED: "subscription_terminating",
     Occasion.DOWNGRADED: "subscription_terminating",
+    Occasion.PROGRESSIVE: "progressive_billing",
 }
 SELLER_FIELDS = (
     "name",
@@ -92,10 +94,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One invoice to make: its lines in the order of their names, and the draft it replaces, if any."""
+    """One invoice to make: its lines in the order of their names, the draft it replaces, if any, and the thresholds
+    that it is made for."""
 
     billables: Sequence[Billable]
     draft: Draft | None = None
+    thresholds: Sequence[AppliedThreshold] = ()
 
 
 async def make_invoices(context: Context, orders: Sequence[Order]) -> list[InvoiceDocument]:
@@ -144,6 +148,7 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         for billable, lines in zip(billables, rated, strict=True)
     ]
     drafts = [order.draft.id for order in orders if order.draft]
+    await add_credits(context, billed, drafts)
     await add_commitments(context, billed, commitments, sources, drafts)
     lines = iter(billed)
     return [_invoice(context, order, [_line(context, next(lines)) for _ in order.billables]) for order in orders]
@@ -199,6 +204,7 @@ def _line(context: Context, line: BilledLine) -> LineDocument:
         fixed_charges_from_at=ranges.fixed_charges.start if ranges.fixed_charges else None,
         fixed_charges_to_at=ranges.fixed_charges.end if ranges.fixed_charges else None,
         fees=line.fees,
+        credit=line.credit,
     )
 
 
@@ -206,16 +212,20 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
     first = order.billables[0]
     party, draft = first.party, order.draft
     recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
-    timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
+    progressive = first.occasion is Occasion.PROGRESSIVE
+    timing = Timing.RECURRING if recurring else Timing.IMMEDIATE if progressive else Timing.SUBSCRIPTION
     settings = party.date_settings
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)
     if draft is not None and draft.finalize:
         dates = finalized_dates(timing, draft.dates, local_date(context.now, party.zone), settings)
-    figures = totals([fee.taxable for line in lines for fee in line.fees])
-    waits = settings.grace_period_days > 0 if draft is None else not draft.finalize
+    figures = totals(
+        [fee.taxable for line in lines for fee in line.fees],
+        progressive_billing_credit_amount_cents=sum(line.credit.amount_cents for line in lines if line.credit),
+    )
+    waits = settings.grace_period_days > 0 and not progressive if draft is None else not draft.finalize
     if waits:
         status = "draft"
-    elif figures.fees_amount_cents or party.finalizes_zero:
+    elif figures.fees_amount_cents or party.finalizes_zero or progressive:
         status = "finalized"
     else:
         status = "closed"
@@ -224,7 +234,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         customer_id=party.customer.id,
         customer_sequential_id=party.customer.sequential_id,
         billing_entity_id=party.entity.id,
-        invoice_type="subscription",
+        invoice_type="progressive_billing" if progressive else "subscription",
         status=status,
         currency=party.plan.amount_currency,
         recurring=recurring,
@@ -238,6 +248,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         totals=figures,
         seller=_copy(party.entity, SELLER_FIELDS),
         customer=_copy(party.customer, CUSTOMER_FIELDS),
+        thresholds=order.thresholds,
     )
 
 

@@ -17,6 +17,7 @@ from laguna.catalog.commitments import check_commitment, copy_commitment, known_
 from laguna.catalog.copies import Wanted, copy_charges, copy_taxes
 from laguna.catalog.schemas import ChargeInput, PlanOverridesInput
 from laguna.catalog.service import price_plan
+from laguna.catalog.thresholds import check_thresholds, store_thresholds
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.ids import new_id
@@ -26,7 +27,7 @@ from laguna.taxes.service import attach
 OVERRIDABLE = EDITABLE_IN_USE | {"min_amount_cents"}  # of a charge
 FIELDS = ("name", "invoice_display_name", "description", "amount_cents")
 BEFORE_START = ("amount_currency", "trial_period")  # later they would change what is under way (PLN-10)
-UNSUPPORTED: Mapping[str, Any] = {"fixed_charges": [], "usage_thresholds": []}
+UNSUPPORTED: Mapping[str, Any] = {"fixed_charges": []}
 _COPIED = (
     "organization_id",
     "code",
@@ -83,6 +84,7 @@ async def override_plan(
     problems.mandatory(values, ("name",) if "name" in values else ())
     commitment = await known_commitment(context, child)
     check_commitment(data.minimum_commitment, commitment, problems)
+    check_thresholds(data.usage_thresholds, problems)
     if is_started:
         problems.ignore(values, BEFORE_START, child)
     await override_charges(context, child, data.charges or [], problems)
@@ -92,6 +94,7 @@ async def override_plan(
     child.updated_at = context.now
     await price_plan(context, child)
     await store_commitment(context, child, data.minimum_commitment, commitment)
+    await store_thresholds(context, child, data.usage_thresholds)
     if data.tax_codes is not None:
         await attach(context, PlanTax, {child.id: data.tax_codes})
     return child

@@ -65,6 +65,12 @@ class MinimumCommitmentInput(Input):
     tax_codes: Texts = None
 
 
+class UsageThresholdInput(Input):
+    amount_cents: Annotated[int | None, integer(1)] = None
+    recurring: Boolean = None
+    threshold_display_name: ShortText = None
+
+
 class PlanInput(Input):
     name: ShortText = None
     code: ShortText = None
@@ -81,7 +87,7 @@ class PlanInput(Input):
     minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
-    usage_thresholds: list[FreeObject] | None = None
+    usage_thresholds: list[UsageThresholdInput] | None = None
     metadata: FreeObject = None
     cascade_updates: Boolean = None
 
@@ -105,7 +111,7 @@ class PlanOverridesInput(Input):
     minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
-    usage_thresholds: list[FreeObject] | None = None
+    usage_thresholds: list[UsageThresholdInput] | None = None
 
 
 class FilterObject(Output):
@@ -156,6 +162,18 @@ class MinimumCommitmentObject(Output):
     taxes: list[TaxObject]
 
 
+class ApplicableThresholdObject(Output):
+    threshold_display_name: str | None
+    amount_cents: int
+    recurring: bool
+
+
+class ThresholdObject(ApplicableThresholdObject):
+    lago_id: UUID
+    created_at: Instant
+    updated_at: Instant
+
+
 class PlanObject(Output):
     lago_id: UUID
     name: str
@@ -178,8 +196,8 @@ class PlanObject(Output):
     minimum_commitment: MinimumCommitmentObject | None
     charges: list[ChargeObject]
     fixed_charges: list[Output]
-    usage_thresholds: list[Output]
-    applicable_usage_thresholds: list[Output]
+    usage_thresholds: list[ThresholdObject]
+    applicable_usage_thresholds: list[ApplicableThresholdObject]
     entitlements: list[Output]
     taxes: list[TaxObject]
     metadata: dict[str, Any] | None
@@ -238,6 +256,8 @@ def plan_object(
     charges: Sequence[ChargeObject],
     taxes: Sequence[TaxObject],
     commitment: MinimumCommitmentObject | None,
+    thresholds: Sequence[ThresholdObject],
+    applicable: Sequence[ApplicableThresholdObject],
 ) -> PlanObject:
     return PlanObject(
         lago_id=plan.id,
@@ -258,8 +278,8 @@ def plan_object(
         minimum_commitment=commitment,
         charges=list(charges),
         fixed_charges=[],
-        usage_thresholds=[],
-        applicable_usage_thresholds=[],
+        usage_thresholds=list(thresholds),
+        applicable_usage_thresholds=list(applicable),
         entitlements=[],
         taxes=list(taxes),
         metadata=plan.plan_metadata,

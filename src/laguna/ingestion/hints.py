@@ -5,7 +5,7 @@ Streams are facts: an id, once given, stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
@@ -58,11 +58,13 @@ class Recent(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """An organization's living metrics by code, as of a version, and the expressions of those that have one."""
+    """An organization's living metrics by code, as of a version, the expressions of those that have one, and whether
+    usage is watched: some plan or subscription has thresholds."""
 
     version: int
     metrics: Mapping[str, MetricValues]
     expressions: Mapping[str, Node]
+    watched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,22 @@ METRICS = """
 """
 
 
-def catalogs_of(versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]]) -> dict[UUID, Catalog]:
-    """The catalogs of organizations from the rows of METRICS."""
+WATCHED = """
+    SELECT DISTINCT organization_id FROM usage_thresholds WHERE organization_id = ANY(%s) AND deleted_at IS NULL
+"""
+
+
+def catalogs_of(
+    versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]], watched: Collection[UUID]
+) -> dict[UUID, Catalog]:
+    """The catalogs of organizations from the rows of METRICS and WATCHED."""
     metrics: dict[UUID, dict[str, MetricValues]] = {organization_id: {} for organization_id in versions}
     expressions: dict[UUID, dict[str, Node]] = {organization_id: {} for organization_id in versions}
     for organization_id, metric_id, code, aggregation_type, field_name, expression in rows:
         metrics[organization_id][code] = MetricValues(metric_id, code, aggregation_type, field_name)
         if expression is not None:
             expressions[organization_id][code] = parse(expression)
-    return {key: Catalog(version, metrics[key], expressions[key]) for key, version in versions.items()}
+    return {key: Catalog(version, metrics[key], expressions[key], key in watched) for key, version in versions.items()}
 
 
 StreamName = tuple[UUID, str | None, str]

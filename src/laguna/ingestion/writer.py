@@ -285,6 +285,15 @@ class Writer:
             seq += len(submission.events)
         lines.sort()  # by key: neighbours in the index, and two writers don't wait for each other in a circle
         await lane.copy(lines)
+        await lane.mark(
+            {
+                (submission.organization_id, event.external_subscription_id, received[submission.organization_id])
+                for submission in group
+                if catalogs[submission.organization_id].watched
+                for event in submission.events
+                if event.external_subscription_id is not None
+            }
+        )
         committed = Unflushed(lane, group, group[0].keys[0], first_seq)
         try:
             await lane.commit(len(lines))

@@ -54,6 +54,22 @@ class FeeDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditDocument:
+    """What a line takes off for usage that a progressive invoice has billed."""
+
+    progressive_invoice_id: UUID
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedThreshold:
+    """A threshold that an invoice is made for, and the lifetime usage that reached it."""
+
+    usage_threshold_id: UUID
+    lifetime_usage_amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class LineDocument:
     """One subscription on an invoice; ends inclusive, as shown."""
 
@@ -71,6 +87,7 @@ class LineDocument:
     fixed_charges_from_at: datetime | None
     fixed_charges_to_at: datetime | None
     fees: Sequence[FeeDocument]
+    credit: CreditDocument | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +112,7 @@ class InvoiceDocument:
     totals: Totals
     seller: Mapping[str, Any]
     customer: Mapping[str, Any]
+    thresholds: Sequence[AppliedThreshold] = ()
     number: str = ""
     sequential_id: int | None = None
     entity_sequential_id: int | None = None

@@ -12,11 +12,13 @@ from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, 
 from laguna.models.server import ServerSecret
 from laguna.models.subscription import Subscription
 from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CommitmentTax, CustomerTax, PlanTax, Tax
+from laguna.models.threshold import AppliedUsageThreshold, ProgressiveCredit, UsageMark, UsageThreshold
 from laguna.models.timer import TimerFailure
 from laguna.models.webhook import WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "ApiKey",
+    "AppliedUsageThreshold",
     "Attached",
     "Base",
     "BillableMetric",
@@ -45,12 +47,15 @@ __all__ = [
     "Organization",
     "Plan",
     "PlanTax",
+    "ProgressiveCredit",
     "ServerSecret",
     "Subscription",
     "Tax",
     "Terms",
     "TermsHistory",
     "TimerFailure",
+    "UsageMark",
+    "UsageThreshold",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookMessage",
