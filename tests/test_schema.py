@@ -168,6 +168,9 @@ OBJECTS = {
     "metric": METRIC,
     "metric filter": "key values",
     "plan": PLAN,
+    "commitment": "lago_id plan_code amount_cents invoice_display_name interval created_at updated_at taxes",
+    "threshold": "lago_id threshold_display_name amount_cents recurring created_at updated_at",
+    "applicable threshold": "threshold_display_name amount_cents recurring",
     "charge": CHARGE,
     "charge filter": "lago_id charge_code invoice_display_name properties values",
     "subscription": SUBSCRIPTION,
@@ -200,6 +203,10 @@ OBJECTS = {
         lago_id lago_subscription_id external_subscription_id external_historical_usage_amount_cents
         invoiced_usage_amount_cents current_usage_amount_cents from_datetime to_datetime usage_thresholds
     """,
+    "reached threshold": "amount_cents completion_ratio reached_at",
+    "credit": "lago_id amount_cents amount_currency before_taxes item invoice",
+    "credit item": "lago_item_id type code name",
+    "credited invoice": "lago_id payment_status",
     "explanation": """
         lago_fee_id lago_invoice_id lago_true_up_parent_fee_id fee_type amount_currency metric charge filter grouped_by
         period price usage steps rounding precise_amount_cents amount_cents taxes taxes_expression taxes_amount_cents
@@ -249,7 +256,13 @@ INSIDE = {
     ("customer detail", "metadata"): "metadata",
     ("customer detail", "taxes"): "embedded tax",
     ("metric", "filters"): "metric filter",
+    ("commitment", "taxes"): "embedded tax",
     ("plan", "charges"): "charge",
+    ("plan", "minimum_commitment"): "commitment",
+    ("plan", "usage_thresholds"): "threshold",
+    ("plan", "applicable_usage_thresholds"): "applicable threshold",
+    ("subscription detail", "applicable_usage_thresholds"): "applicable threshold",
+    ("lifetime usage", "usage_thresholds"): "reached threshold",
     ("plan", "taxes"): "embedded tax",
     ("charge", "taxes"): "embedded tax",
     ("charge", "filters"): "charge filter",
@@ -381,6 +394,7 @@ def test_changes_answer_what_reading_answers(sandbox: Any) -> None:
     check(client.put("/billable_metrics/m", {"billable_metric": {"name": "N"}}), "/billable_metrics/{code}")
     charge = {"billable_metric_id": made["billable_metric"]["lago_id"], "charge_model": "standard"}
     plan = {"name": "P", "code": "p", "interval": "monthly", "amount_cents": 1, "amount_currency": "EUR"}
+    plan |= {"minimum_commitment": {"amount_cents": 1, "tax_codes": ["t"]}, "usage_thresholds": [{"amount_cents": 1}]}
     charges = [{**charge, "properties": {"amount": "1"}, "tax_codes": ["t"]}]
     check(client.post("/plans", {"plan": {**plan, "charges": charges}}), "/plans/{code}")
     check(client.put("/plans/p", {"plan": {"name": "N"}}), "/plans/{code}")

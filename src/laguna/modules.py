@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from laguna.accounts import admin, test_clock
 from laguna.accounts import routes as accounts_routes
-from laguna.billing import drafts, endings, override_routes, repriced, run, trials
+from laguna.billing import drafts, endings, override_routes, progressive, repriced, run, trials
 from laguna.billing import routes as billing_routes
 from laguna.catalog import charge_routes, metadata_routes
 from laguna.catalog import routes as catalog_routes
@@ -54,6 +54,7 @@ JOBS = (backfill.fill_event_values, repriced.reconsider_changes)
 TIMERS = (
     run.BILLING,
     trials.TRIALS,
+    progressive.PROGRESSIVE,
     endings.ENDINGS,
     endings.ALERTS,
     drafts.REFRESH,

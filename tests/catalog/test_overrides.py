@@ -138,7 +138,7 @@ def test_an_override_in_force_keeps_its_currency_and_says_so(client: Client) -> 
         ({"amount_cents": -1}, 422, {"amount_cents": ["value_is_out_of_range"]}),
         ({"amount_currency": "XXL"}, 422, {"amount_currency": ["value_is_invalid"]}),
         ({"name": " "}, 422, {"name": ["value_is_mandatory"]}),
-        ({"minimum_commitment": {"amount_cents": 1}}, 422, {"minimum_commitment": ["unsupported_value"]}),
+        ({"minimum_commitment": {"invoice_display_name": "x"}}, 422, {"amount_cents": ["value_is_mandatory"]}),
         ({"fixed_charges": [{"id": "x"}]}, 422, {"fixed_charges": ["unsupported_value"]}),
         ({"tax_codes": ["nothing"]}, 404, "tax_not_found"),
         ({"charges": [{"id": "01a211af-edc9-7039-b20b-36b683010d4c"}]}, 404, "charge_not_found"),

@@ -102,7 +102,10 @@ def fill(client: Client, webhook_url: str) -> None:
     ]
     make_plan(client, "parts", charges=divided_charges(client))
     make_plan(client, "arrears", 3100, charges=charges, tax_codes=["vat", "city"])
-    make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2])
+    commitment = {"amount_cents": 90_000, "tax_codes": ["city"]}
+    make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2], minimum_commitment=commitment)
+    thresholds = [{"amount_cents": 2, "recurring": True}]
+    make_plan(client, "metered", 0, charges=[standard(calls, "0.02")], usage_thresholds=thresholds)
     make_plan(client, "free", 0)
     make_customer(client, "a", tax_codes=["vat"])
     make_customer(client, "b", billing_configuration={"invoice_grace_period": 5})
@@ -115,11 +118,12 @@ def fill(client: Client, webhook_url: str) -> None:
         ("c", "free", "c1"),
         ("c", "advance", "c2"),
         ("d", "parts", "d1"),
+        ("b", "metered", "m1"),
     ):
         subscribe(client, customer, plan, external_id)
     subscribe(client, "a", "arrears", "later", subscription_at="2030-01-01T00:00:00Z")
     for month in (1, 2, 3):
-        for external_id in ("a1", "a2", "b1", "c2"):
+        for external_id in ("a1", "a2", "b1", "c2", "m1"):
             for day in (3, 15, 28):
                 at = f"2024-{month:02d}-{day:02d}T10:00:00Z"
                 use(client, at, "calls", external_id)

@@ -21,6 +21,7 @@ FINAL = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'finalized' AN
 DRAFT = "(SELECT min(id::text)::uuid FROM invoices WHERE status = 'draft')"
 PLAN_FEE = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'subscription' AND amount_cents > 0)"
 CHARGE_FEE = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'charge' AND amount_cents > 0)"
+COMMITMENT = "(SELECT min(id::text)::uuid FROM fees WHERE fee_type = 'commitment')"
 TAXED = "(SELECT min(fee_id::text)::uuid FROM fee_taxes WHERE amount_cents > 0)"
 ACTIVE = "(SELECT min(id::text)::uuid FROM subscriptions WHERE external_id = 'a1')"
 ENDED = "(SELECT min(id::text)::uuid FROM subscriptions WHERE status = 'terminated')"
@@ -49,6 +50,10 @@ CORRUPTIONS = {
     "final_invoices": f"DELETE FROM invoice_parties WHERE invoice_id = {FINAL} RETURNING invoice_id",
     "drafts": f"UPDATE invoices SET finalizes_at = NULL WHERE id = {DRAFT} RETURNING id",
     "subscription_invoices": f"DELETE FROM invoice_lines WHERE invoice_id = {FINAL} RETURNING invoice_id",
+    "progressive_invoices": "DELETE FROM applied_usage_thresholds WHERE id = (SELECT min(id::text)::uuid"
+    " FROM applied_usage_thresholds) RETURNING invoice_id",
+    "progressive_credits": "UPDATE progressive_credits SET amount_cents = amount_cents + 1 WHERE id ="
+    " (SELECT min(id::text)::uuid FROM progressive_credits) RETURNING invoice_id",
     "fee_owners": f"UPDATE fees SET currency = 'USD' WHERE id = {PLAN_FEE} RETURNING id",
     "fee_lines": f"DELETE FROM invoice_lines WHERE invoice_id = (SELECT invoice_id FROM fees WHERE id = {PLAN_FEE})"
     " RETURNING invoice_id",
@@ -59,6 +64,9 @@ CORRUPTIONS = {
     f" WHERE id = {CHARGE_FEE} RETURNING id",
     "true_ups": "UPDATE fees SET amount_cents = amount_cents + 1 WHERE id = (SELECT min(id::text)::uuid FROM fees"
     " WHERE true_up_parent_fee_id IS NOT NULL) RETURNING id",
+    "commitments": f"UPDATE fees SET amount_cents = amount_cents + 1 WHERE id = {COMMITMENT} RETURNING id",
+    "commitment_recount": "UPDATE fees SET evidence = jsonb_set(evidence, '{counted,charge}', '1')"
+    f" WHERE id = {COMMITMENT} RETURNING id",
     "fee_recount": f"UPDATE fees SET events_count = events_count + 1 WHERE id = {CHARGE_FEE} RETURNING id",
     "subscription_states": f"UPDATE subscriptions SET next_billing_at = NULL WHERE id = {ACTIVE} RETURNING id",
     "unbilled_periods": "UPDATE subscriptions SET next_billing_at = next_billing_at - interval '1 month'"
@@ -188,6 +196,7 @@ def test_an_event_that_arrived_after_the_count_changes_nothing(connection: Rows)
     connection.execute("UPDATE events SET seq = seq - 1 WHERE transaction_id = 'late'")
     connection.execute(
         "UPDATE fees SET evidence = jsonb_set(evidence, '{arrivals,0}', to_jsonb((SELECT last FROM writer_lanes)))"
+        " WHERE invoice_id IN (SELECT id FROM invoices WHERE invoice_type = 'subscription')"
     )
     report = verify(connection, [each for each in INVARIANTS if each.name == "fee_recount"])
     assert {found["fee_recount"].count for found in report.found.values()} == {1}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laguna.subscriptions.thresholds import RECURRING_LISTED_MAX, Reached, Thresholds, progress
+from laguna.subscriptions.thresholds import RECURRING_LISTED_MAX, Passed, Reached, Thresholds, passed, progress
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -42,9 +42,9 @@ def test_thresholds_are_listed_with_how_far_usage_has_come(
 
 
 def test_a_threshold_is_reached_when_its_invoice_was_made_else_now() -> None:
-    billed = NOW - timedelta(days=3)
-    found = progress(Thresholds([100, 200, 300]), 250, Reached(NOW, {100: billed}))
-    assert [each.reached_at for each in found] == [billed, NOW, None]
+    first, second = NOW - timedelta(days=3), NOW - timedelta(days=2)
+    found = progress(Thresholds([100, 150, 200, 300]), 250, Reached(NOW, [(120, first), (190, second)]))
+    assert [each.reached_at for each in found] == [first, second, NOW, None]
 
 
 def test_a_small_recurring_threshold_lists_only_the_latest_multiples() -> None:
@@ -64,3 +64,56 @@ def test_amounts_rise_and_only_one_threshold_is_under_way(fixed: list[int], recu
     for each in found:
         assert (each.completion_ratio == 1) == (each.amount_cents <= total) == (each.reached_at is not None)
     assert sum(Decimal(0) < each.completion_ratio < 1 for each in found) <= 1
+
+
+# --- passing them (spec 2 PGB-2)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "billed", "more", "expected"),
+    [
+        (Thresholds([20_000]), 0, 20_000, Passed((20_000,))),  # 7.I
+        (Thresholds([20_000]), 20_000, 20_000, Passed()),
+        (Thresholds([20_000, 50_000]), 20_000, 20_000, Passed()),  # 7.J
+        (Thresholds([20_000, 50_000]), 20_000, 40_000, Passed((50_000,))),
+        (Thresholds([500, 200, 700], 1000), 0, 220, Passed((200,))),  # 7.M3
+        (Thresholds([500, 200, 700], 1000), 220, 220, Passed()),
+        (Thresholds([500, 200, 700], 1000), 220, 440, Passed((500,))),
+        (Thresholds([500, 200, 700], 1000), 660, 220, Passed((700,))),
+        (Thresholds([500, 200, 700], 1000), 880, 2200, Passed((), True)),
+        (Thresholds([500, 200, 700], 1000), 3080, 2200, Passed((), True)),
+        (Thresholds([500, 200, 700], 1000), 5280, 2200, Passed((), True)),
+        (Thresholds([500, 200, 700], 1000), 0, 5000, Passed((200, 500, 700), True)),
+        (Thresholds([100], 1000), 99, 1000, Passed((100,))),
+        (Thresholds([100], 1000), 99, 1001, Passed((100,), True)),
+        (Thresholds([], 100), 0, 99, Passed()),
+        (Thresholds([], 100), 199, 1, Passed((), True)),
+        (Thresholds([100]), 50, -60, Passed()),
+        (Thresholds([100]), 50, 0, Passed()),
+        (Thresholds(), 0, 10**9, Passed()),
+    ],
+)
+def test_usage_passes_what_lies_on_its_way(thresholds: Thresholds, billed: int, more: int, expected: Passed) -> None:
+    assert passed(thresholds, billed, more) == expected
+
+
+@given(st.lists(AMOUNTS, max_size=5), st.none() | AMOUNTS, st.lists(st.integers(0, 20_000), max_size=8))
+def test_each_fixed_threshold_is_passed_once_and_all_that_are_reached_are(
+    fixed: list[int], recurring: int | None, steps: list[int]
+) -> None:
+    thresholds = Thresholds(fixed, recurring)
+    met: list[int] = []
+    times = billed = used = 0
+    for step in steps:
+        used += step
+        found = passed(thresholds, billed, used - billed)
+        met += found.fixed
+        times += found.recurring
+        if found:
+            billed = used
+        assert not passed(thresholds, billed, 0)
+    assert sorted(met) == sorted(amount for amount in set(fixed) if amount <= used)
+    largest = max(fixed, default=0)
+    if recurring is not None:
+        assert times <= max(used - largest, 0) // recurring
+        assert (times > 0) == (used - largest >= recurring)

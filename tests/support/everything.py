@@ -100,7 +100,16 @@ def make_everything(client: Client) -> Tenant:
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)
     filters = [{"values": {"region": [f"{MARK}-europe"]}, "properties": {"amount": "3"}}]
     charge = standard(tenant.ids["metric"], "2", tax_codes=[f"{MARK}-tax"], filters=filters)
-    plan = make_plan(client, f"{MARK}-plan", 1000, charges=[charge], tax_codes=[f"{MARK}-tax"], metadata={"tier": MARK})
+    commitment = {"amount_cents": 5000, "invoice_display_name": f"{MARK} least", "tax_codes": [f"{MARK}-tax"]}
+    plan = make_plan(
+        client,
+        f"{MARK}-plan",
+        1000,
+        charges=[charge],
+        tax_codes=[f"{MARK}-tax"],
+        minimum_commitment=commitment,
+        metadata={"tier": MARK},
+    )
     tenant.ids |= {"plan": plan["lago_id"], "charge": plan["charges"][0]["lago_id"]}
     tenant.ids["filter"] = plan["charges"][0]["filters"][0]["lago_id"]
     endpoint = {"webhook_url": f"https://{MARK}.example.com", "event_types": ["customer.created"]}
@@ -132,6 +141,8 @@ def make_everything(client: Client) -> Tenant:
     }
     client.post("/events", {"event": event})
     client.delete(f"/subscriptions/{MARK}-ended")
+    thresholds = [{"amount_cents": 100, "threshold_display_name": f"{MARK} first"}]
+    client.put(f"/plans/{MARK}-plan", {"plan": {"usage_thresholds": thresholds}})
     client.at("2024-02-02T00:00:00Z")
     use(client, "2024-02-02T00:00:00Z", f"{MARK}-metric", f"{MARK}-subscription", size=5)
     use(client, "2024-02-02T00:00:00Z", f"{MARK}-unknown", f"{MARK}-subscription")

@@ -16,6 +16,7 @@ from laguna.billing.run import successors_of, together
 from laguna.billing.schedule import charges_until, last_lines
 from laguna.billing.start import put_in_force
 from laguna.billing.terminate import cancel
+from laguna.catalog.thresholds import store_thresholds
 from laguna.kernel.context import Context
 from laguna.models import Plan, Subscription
 from laguna.subscriptions import lifecycle
@@ -60,6 +61,7 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
         billing_time=subscription.billing_time,
         subscription_at=subscription.subscription_at,
         ending_at=data.ending_at or subscription.ending_at,
+        progressive_billing_disabled=bool(data.progressive_billing_disabled),
         consolidate_invoice=consolidate,
         purchase_order_number=order_number,
         status="pending",
@@ -69,6 +71,7 @@ async def _successor(context: Context, subscription: Subscription, plan: Plan, d
     context.session.add(successor)
     await context.session.flush()
     await begin_lifetime(context, successor)
+    await store_thresholds(context, successor, data.usage_thresholds)
     return successor
 
 

@@ -16,22 +16,29 @@ from laguna.billing.schedule import schedule_ending
 from laguna.billing.start import start_or_wait
 from laguna.catalog.overrides import override_plan
 from laguna.catalog.schemas import PlanOverridesInput
+from laguna.catalog.thresholds import check_thresholds, store_thresholds
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.queries import Query
 from laguna.models import Plan, Subscription
 from laguna.subscriptions.activation import check_activation_rules
-from laguna.subscriptions.schemas import SubscriptionUpdateInput
+from laguna.subscriptions.applicable import mark_usage
+from laguna.subscriptions.schemas import SubscriptionInput, SubscriptionUpdateInput
 from laguna.subscriptions.service import best_life_first, timezones_of
 
 # known to the API, not built yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
-    "usage_thresholds": [],
-    "progressive_billing_disabled": False,
     "payment_method": None,
     "invoice_custom_section": None,
 }
 LIVING = ("active", "pending", "incomplete")
+
+
+def check_progressive(data: SubscriptionInput, problems: Problems) -> None:
+    """Thresholds are a subscription's own, or those of its override, not both (OVR-6)."""
+    check_thresholds(data.usage_thresholds, problems)
+    if data.usage_thresholds is not None and data.plan_overrides and data.plan_overrides.usage_thresholds is not None:
+        problems.add("usage_thresholds", "incompatible_params")
 
 
 def check_ending(context: Context, ending_at: datetime | None, starts_at: datetime, problems: Problems) -> None:
@@ -58,6 +65,7 @@ async def update_subscription(
         check_ending(context, data.ending_at, starts_at, problems)
     if "purchase_order_number" in values and subscription.status not in ("pending", "active"):
         problems.add("purchase_order_number", "purchase_order_number_not_editable")
+    check_progressive(data, problems)
     if data.plan_overrides is not None:
         await _override(context, subscription, data.plan_overrides, problems)
     problems.check()
@@ -70,6 +78,8 @@ async def update_subscription(
         timezone = (await timezones_of(context, [subscription.customer_id]))[subscription.customer_id]
         schedule_ending(subscription, ZoneInfo(timezone), context.now)
     await context.session.flush()
+    await store_thresholds(context, subscription, data.usage_thresholds)
+    await mark_usage(context, [subscription.id])
     await tell(context, "subscription.updated", [subscription])
     return subscription
 
@@ -110,6 +120,8 @@ async def _assign(
         subscription.ending_at = data.ending_at
     if "purchase_order_number" in values:
         subscription.purchase_order_number = (data.purchase_order_number or "").strip() or None
+    if data.progressive_billing_disabled is not None:
+        subscription.progressive_billing_disabled = data.progressive_billing_disabled
     if data.consolidate_invoice is not None:
         subscription.consolidate_invoice = data.consolidate_invoice
     if "billing_entity_code" in values or data.billing_entity_id is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
+from uuid import UUID
 
 from laguna.billing.parties import Party
-from laguna.invoices.documents import FeeDocument
+from laguna.invoices.documents import CreditDocument, FeeDocument
 from laguna.kernel.ids import new_id
 from laguna.kernel.money import ZERO
 from laguna.metrics.window import Window
@@ -38,6 +39,17 @@ class Billable:
         """Of the usage that it bills. After an upgrade the last day is the new plan's."""
         period = self.ranges.charges or self.ranges.subscription
         return usage_window(period, self.party.zone, succeeded=self.occasion is Occasion.UPGRADED)
+
+
+@dataclass(slots=True)
+class BilledLine:
+    """A line as it is made: its fees in their order, and what it takes off for usage that was billed before.
+    `commitment_fee_id` is kept for the last fee, the commitment's."""
+
+    billable: Billable
+    fees: list[FeeDocument]
+    credit: CreditDocument | None = None
+    commitment_fee_id: UUID = field(default_factory=new_id)
 
 
 def subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocument]:
@@ -101,7 +113,7 @@ def usage_fees(billable: Billable, rated: Sequence[RatedLine], sources: TaxSourc
 def _charge_fees(billable: Billable, lines: Sequence[RatedLine], sources: TaxSources) -> list[FeeDocument]:
     """The fees of one charge: of its lines that are worth one, and what is missing to its minimum (spec 1 §3.12)."""
     missing = None
-    if lines[0].charge.min_amount_cents:
+    if lines[0].charge.min_amount_cents and billable.occasion is not Occasion.PROGRESSIVE:
         missing = true_up(lines, billable.window, billable.party.plan.amount_currency)
     fees = {
         id(line): _charge_fee(billable, line, sources)

@@ -10,11 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from laguna.billing.fees import Billable, subscription_fees, usage_fees
+from laguna.billing.commitments import add_commitments
+from laguna.billing.fees import Billable, BilledLine, subscription_fees, usage_fees
 from laguna.billing.news import tell_of_final_invoices, tell_of_invoices
+from laguna.billing.usage_credits import add_credits
+from laguna.catalog.commitments import commitments_of
 from laguna.catalog.priced import PricedCharge, priced_charges
 from laguna.invoices.dates import InvoiceDates, Timing, finalized_dates, invoice_dates
-from laguna.invoices.documents import InvoiceDocument, LineDocument
+from laguna.invoices.documents import AppliedThreshold, InvoiceDocument, LineDocument
 from laguna.invoices.numbering import number_invoices
 from laguna.invoices.store import Writing, insert_invoices, replace_contents
 from laguna.invoices.totals import totals
@@ -23,9 +26,9 @@ from laguna.kernel.ids import new_id
 from laguna.models import BillingEntity, Customer, Subscription
 from laguna.subscriptions.amounts import Occasion
 from laguna.subscriptions.grid import first_instant, local_date
-from laguna.taxes.sources import TaxSources, tax_sources
+from laguna.taxes.sources import tax_sources
 from laguna.usage.buckets import PRINTED
-from laguna.usage.rating import Rateable, RatedLine, rate
+from laguna.usage.rating import Rateable, rate
 
 REASONS: Mapping[Occasion, str] = {
     Occasion.STARTING: "subscription_starting",
@@ -33,6 +36,7 @@ REASONS: Mapping[Occasion, str] = {
     Occasion.TERMINATING: "subscription_terminating",
     Occasion.UPGRADED: "subscription_terminating",
     Occasion.DOWNGRADED: "subscription_terminating",
+    Occasion.PROGRESSIVE: "progressive_billing",
 }
 LEFT_OPEN = timedelta(minutes=5)  # how long drafts of a deleted customer still wait
 SELLER_FIELDS = (
@@ -91,10 +95,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One invoice to make: its lines in the order of their names, and the draft it replaces, if any."""
+    """One invoice to make: its lines in the order of their names, the draft it replaces, if any, and the thresholds
+    that it is made for."""
 
     billables: Sequence[Billable]
     draft: Draft | None = None
+    thresholds: Sequence[AppliedThreshold] = ()
 
 
 async def make_invoices(context: Context, orders: Sequence[Order]) -> list[InvoiceDocument]:
@@ -120,12 +126,14 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
     taking_over = await _plans_taking_over(context, billables)
     plan_ids = {billable.party.plan.id for billable in billables} | set(taking_over.values())
     charges = await priced_charges(context.session, plan_ids)
+    commitments = await commitments_of(context.session, {billable.party.plan.id for billable in billables})
     sources = await tax_sources(
         context.session,
         [charge.id for plan_charges in charges.values() for charge in plan_charges],
         charges,
         {billable.party.customer.id for billable in billables},
         {billable.party.own_entity.id for billable in billables},
+        [commitment.id for commitment in commitments.values()],
     )
     followed = {
         subscription_id: {charge.metric.id for charge in charges[plan_id]}
@@ -135,11 +143,16 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         _rateable(item, charges[item.party.plan.id], followed.get(item.party.subscription.id, set()))
         for item in billables
     ]
-    rated = iter(await rate(context.session, context.organization_id, rateables))
-    return [
-        _invoice(context, order, [_line(context, billable, next(rated), sources) for billable in order.billables])
-        for order in orders
+    rated = await rate(context.session, context.organization_id, rateables)
+    billed = [
+        BilledLine(billable, [*subscription_fees(billable, sources), *usage_fees(billable, lines, sources)])
+        for billable, lines in zip(billables, rated, strict=True)
     ]
+    drafts = [order.draft.id for order in orders if order.draft]
+    await add_credits(context, billed, drafts)
+    await add_commitments(context, billed, commitments, sources, drafts)
+    lines = iter(billed)
+    return [_invoice(context, order, [_line(context, next(lines)) for _ in order.billables]) for order in orders]
 
 
 async def _plans_taking_over(context: Context, billables: Sequence[Billable]) -> dict[UUID, UUID]:
@@ -174,12 +187,9 @@ def _rateable(billable: Billable, charges: Sequence[PricedCharge], followed: set
     return Rateable(party.subscription.external_id, billable.window, party.plan.amount_currency, billed, PRINTED)
 
 
-def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sources: TaxSources) -> LineDocument:
+def _line(context: Context, line: BilledLine) -> LineDocument:
+    billable = line.billable
     party, ranges = billable.party, billable.ranges
-    fees = [
-        *subscription_fees(billable, sources),
-        *usage_fees(billable, rated, sources),
-    ]
     return LineDocument(
         subscription_id=party.subscription.id,
         plan_id=party.plan.id,
@@ -194,7 +204,8 @@ def _line(context: Context, billable: Billable, rated: Sequence[RatedLine], sour
         charges_to_at=ranges.charges.end if ranges.charges else None,
         fixed_charges_from_at=ranges.fixed_charges.start if ranges.fixed_charges else None,
         fixed_charges_to_at=ranges.fixed_charges.end if ranges.fixed_charges else None,
-        fees=fees,
+        fees=line.fees,
+        credit=line.credit,
     )
 
 
@@ -202,17 +213,21 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
     first = order.billables[0]
     party, draft = first.party, order.draft
     recurring = first.occasion in (Occasion.PERIODIC, Occasion.DOWNGRADED)
-    timing = Timing.RECURRING if recurring else Timing.SUBSCRIPTION
+    progressive = first.occasion is Occasion.PROGRESSIVE
+    timing = Timing.RECURRING if recurring else Timing.IMMEDIATE if progressive else Timing.SUBSCRIPTION
     settings = party.date_settings
     issuer = draft.entity if draft else party.entity
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)
     if draft is not None and draft.finalize:
         dates = finalized_dates(timing, draft.dates, local_date(context.now, party.zone), settings)
-    figures = totals([fee.taxable for line in lines for fee in line.fees])
-    waits = settings.grace_period_days > 0 if draft is None else not draft.finalize
+    figures = totals(
+        [fee.taxable for line in lines for fee in line.fees],
+        progressive_billing_credit_amount_cents=sum(line.credit.amount_cents for line in lines if line.credit),
+    )
+    waits = settings.grace_period_days > 0 and not progressive if draft is None else not draft.finalize
     if waits:
         status = "draft"
-    elif figures.fees_amount_cents or party.finalizes_zero:
+    elif figures.fees_amount_cents or party.finalizes_zero or progressive:
         status = "finalized"
     else:
         status = "closed"
@@ -221,7 +236,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         customer_id=party.customer.id,
         customer_sequential_id=party.customer.sequential_id,
         billing_entity_id=issuer.id,
-        invoice_type="subscription",
+        invoice_type="progressive_billing" if progressive else "subscription",
         status=status,
         currency=party.plan.amount_currency,
         recurring=recurring,
@@ -235,6 +250,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         totals=figures,
         seller=_copy(issuer, SELLER_FIELDS),
         customer={**_copy(party.customer, CUSTOMER_FIELDS), "document_locale": party.document_locale},
+        thresholds=order.thresholds,
     )
 
 

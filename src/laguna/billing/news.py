@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from laguna.catalog.thresholds import threshold_object
 from laguna.invoices.pdf.store import GENERATED, write_down
 from laguna.invoices.reading import invoice_details
 from laguna.invoices.schemas import InvoiceDetail
 from laguna.kernel.context import Context
-from laguna.models import Invoice, Subscription
-from laguna.subscriptions.schemas import SubscriptionNews
+from laguna.models import Invoice, Subscription, UsageThreshold
+from laguna.subscriptions.schemas import SubscriptionNews, ThresholdNews
 from laguna.subscriptions.service import subscription_news
 from laguna.webhooks.outbox import emit, is_listened_to
 
@@ -25,6 +26,21 @@ async def tell(context: Context, webhook_type: str, subscriptions: Sequence[Subs
 
     if subscriptions:
         await emit(context, webhook_type, "subscription", render)
+
+
+async def tell_of_thresholds(context: Context, reached: Sequence[tuple[Subscription, UsageThreshold]]) -> None:
+    """The usage of subscriptions has come to thresholds: one message for each."""
+
+    async def render() -> list[tuple[UUID, ThresholdNews]]:
+        subscriptions = list({row.id: row for row, _ in reached}.values())
+        news = dict(await subscription_news(context, subscriptions))
+        return [
+            (row.id, ThresholdNews(**dict(news[row.id]), usage_threshold=threshold_object(threshold)))
+            for row, threshold in reached
+        ]
+
+    if reached:
+        await emit(context, "subscription.usage_threshold_reached", "subscription", render)
 
 
 async def tell_of_invoices(context: Context, webhook_types: str | Sequence[str], invoice_ids: Sequence[UUID]) -> None:

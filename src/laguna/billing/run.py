@@ -20,6 +20,7 @@ from laguna.kernel.context import Context
 from laguna.models import Subscription
 from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion, paid_before_creation
+from laguna.subscriptions.applicable import mark_usage
 from laguna.subscriptions.grid import first_instant, local_date, opens_period
 from laguna.subscriptions.periods import downgraded, periodic
 
@@ -70,6 +71,7 @@ async def bill(context: Context, due_at: datetime, subscriptions: Sequence[Subsc
         "now": context.now,
     }
     await context.session.execute(_DUE_NEXT, due_next)
+    await mark_usage(context, due_next["ids"])  # what recurs counts anew
     if leaving:
         await _downgrade(context, due_at, leaving, lines, waiting)
 

@@ -37,6 +37,7 @@ async def last_lines(context: Context, subscription_ids: Sequence[UUID]) -> dict
         .where(
             InvoiceLine.organization_id == context.organization_id,
             InvoiceLine.subscription_id.in_(subscription_ids),
+            InvoiceLine.invoicing_reason != "progressive_billing",  # within a period
         )
         .order_by(InvoiceLine.subscription_id, InvoiceLine.due_at.desc())
     )

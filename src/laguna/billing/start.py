@@ -19,6 +19,7 @@ from laguna.kernel.context import Context
 from laguna.models import Subscription
 from laguna.subscriptions import lifecycle
 from laguna.subscriptions.amounts import Occasion, in_trial, is_backdated, trial_end
+from laguna.subscriptions.applicable import mark_started
 from laguna.subscriptions.grid import first_instant, local_date
 from laguna.subscriptions.periods import starting
 from laguna.subscriptions.service import timezones_of
@@ -66,6 +67,7 @@ async def put_in_force(
         schedule_ending(subscription, party.zone, context.now)
     await context.session.flush()
     await tell(context, "subscription.started", subscriptions)
+    await mark_started(context, [row.id for row in subscriptions])
     return [_starting(party) for party in parties if _starts_with_invoice(party)]
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import and_, or_, select
 
 from laguna.accounts.entities import named_entity
 from laguna.billing.change import change_plan
-from laguna.billing.edit import check_ending
+from laguna.billing.edit import check_ending, check_progressive
 from laguna.billing.run import caught_up
 from laguna.billing.start import activate, start_or_wait
 from laguna.catalog.overrides import override_plan
 from laguna.catalog.service import Lock, find_plan
+from laguna.catalog.thresholds import store_thresholds
 from laguna.customers.service import create_customer, lock_by_external_id
 from laguna.customers.service import tell as tell_of_customer
 from laguna.kernel import timers
@@ -23,14 +24,13 @@ from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.models import Customer, Plan, Subscription
 from laguna.subscriptions.activation import check_activation_rules
+from laguna.subscriptions.applicable import mark_usage
 from laguna.subscriptions.lifetime import begin_lifetime
 from laguna.subscriptions.schemas import SubscriptionInput
 
 MANDATORY = ("external_customer_id", "plan_code", "external_id")
 # known to the API, not billed yet: refused with a value other than the default
 UNSUPPORTED: Mapping[str, Any] = {
-    "usage_thresholds": [],
-    "progressive_billing_disabled": False,
     "payment_method": None,
     "invoice_custom_section": None,
 }
@@ -43,6 +43,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     check_ending(context, data.ending_at, data.subscription_at or context.now, problems)
     problems.unsupported(values, UNSUPPORTED)
     check_activation_rules(data.activation_rules, problems)
+    check_progressive(data, problems)
     problems.check()
     assert data.external_customer_id
     assert data.plan_code
@@ -71,6 +72,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
         billing_time=data.billing_time or "calendar",
         subscription_at=data.subscription_at or context.now,
         ending_at=data.ending_at,
+        progressive_billing_disabled=bool(data.progressive_billing_disabled),
         consolidate_invoice=data.consolidate_invoice is not False,
         purchase_order_number=(data.purchase_order_number or "").strip() or None,
         status="pending",
@@ -80,6 +82,7 @@ async def create_subscription(context: Context, data: SubscriptionInput, problem
     context.session.add(subscription)
     await context.session.flush()
     await begin_lifetime(context, subscription)
+    await store_thresholds(context, subscription, data.usage_thresholds)
     await start_or_wait(context, subscription)
     return subscription
 
@@ -138,6 +141,8 @@ async def _subscribe_again(
         subscription = (await caught_up(context, [subscription], today=True))[0]
     current = await context.session.get_one(Plan, subscription.plan_id)
     if plan.id in (current.id, current.parent_id):
+        if await store_thresholds(context, subscription, data.usage_thresholds):
+            await mark_usage(context, [subscription.id])
         return subscription  # SUB-12
     if subscription.status == "active":
         return await change_plan(context, subscription, await _overridden(context, plan, data, problems), data)

@@ -1,7 +1,7 @@
 """Overrides: a plan of a subscription's own, made of the one it was on (spec 2 §2.4, spec 1 §3.13).
 
-It has the code of its parent and is in no list of plans. It keeps taxes, filters and minimums unless they are
-overridden (spec 2 W-37).
+It has the code of its parent and is in no list of plans. It keeps taxes, filters, minimums and the commitment unless
+they are overridden (spec 2 W-37).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from uuid import UUID
 from sqlalchemy import select
 
 from laguna.catalog.charges import EDITABLE_IN_USE, check_charges, known_charges, store_charges
+from laguna.catalog.commitments import check_commitment, copy_commitment, known_commitment, store_commitment
 from laguna.catalog.copies import Wanted, copy_charges, copy_taxes
 from laguna.catalog.schemas import ChargeInput, PlanOverridesInput
 from laguna.catalog.service import price_plan
+from laguna.catalog.thresholds import check_thresholds, store_thresholds
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.ids import new_id
@@ -25,7 +27,7 @@ from laguna.taxes.service import attach
 OVERRIDABLE = EDITABLE_IN_USE | {"min_amount_cents"}  # of a charge
 FIELDS = ("name", "invoice_display_name", "description", "amount_cents")
 BEFORE_START = ("amount_currency", "trial_period")  # later they would change what is under way (PLN-10)
-UNSUPPORTED: Mapping[str, Any] = {"minimum_commitment": None, "fixed_charges": [], "usage_thresholds": []}
+UNSUPPORTED: Mapping[str, Any] = {"fixed_charges": []}
 _COPIED = (
     "organization_id",
     "code",
@@ -64,6 +66,7 @@ async def _copy(context: Context, plan: Plan) -> Plan:
         **{field: getattr(plan, field) for field in _COPIED},
     )
     await price_plan(context, child)
+    await copy_commitment(context, plan, child)
     await copy_taxes(context, PlanTax, [(plan.id, child.id)])
     known = await known_charges(context, plan)
     await copy_charges(context, [Wanted(charge, child, charge.code) for charge in known.charges.values()])
@@ -81,6 +84,9 @@ async def override_plan(
     values = {field: value for field, value in data.given().items() if value is not None}
     problems.unsupported(values, UNSUPPORTED)
     problems.mandatory(values, ("name",) if "name" in values else ())
+    commitment = await known_commitment(context, child)
+    check_commitment(data.minimum_commitment, commitment, problems)
+    check_thresholds(data.usage_thresholds, problems)
     if is_started:
         problems.ignore(values, BEFORE_START, child)
     await override_charges(context, child, data.charges or [], problems)
@@ -89,6 +95,8 @@ async def override_plan(
             setattr(child, field, values[field])
     child.updated_at = context.now
     await price_plan(context, child)
+    await store_commitment(context, child, data.minimum_commitment, commitment)
+    await store_thresholds(context, child, data.usage_thresholds)
     if data.tax_codes is not None:
         await attach(context, PlanTax, {child.id: data.tax_codes})
     return child

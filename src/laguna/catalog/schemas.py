@@ -18,6 +18,7 @@ from laguna.kernel.inputs import (
     Text,
     Texts,
     decimal,
+    integer,
     one_of,
 )
 from laguna.kernel.outputs import DecimalNumber, Instant, JsonObject, Output
@@ -56,6 +57,20 @@ class ChargeInput(Input):
     cascade_updates: Boolean = None
 
 
+class MinimumCommitmentInput(Input):
+    """The least a subscription is billed a period; without any field none."""
+
+    amount_cents: Annotated[int | None, integer(1)] = None
+    invoice_display_name: ShortText = None
+    tax_codes: Texts = None
+
+
+class UsageThresholdInput(Input):
+    amount_cents: Annotated[int | None, integer(1)] = None
+    recurring: Boolean = None
+    threshold_display_name: ShortText = None
+
+
 class PlanInput(Input):
     name: ShortText = None
     code: ShortText = None
@@ -69,10 +84,10 @@ class PlanInput(Input):
     bill_charges_monthly: Boolean = None
     bill_fixed_charges_monthly: Boolean = None
     tax_codes: Texts = None
-    minimum_commitment: FreeObject = None
+    minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
-    usage_thresholds: list[FreeObject] | None = None
+    usage_thresholds: list[UsageThresholdInput] | None = None
     metadata: FreeObject = None
     cascade_updates: Boolean = None
 
@@ -93,10 +108,10 @@ class PlanOverridesInput(Input):
     amount_currency: CurrencyField = None
     trial_period: Annotated[Decimal | None, decimal(0, 100_000)] = None
     tax_codes: Texts = None
-    minimum_commitment: FreeObject = None
+    minimum_commitment: MinimumCommitmentInput | None = None
     charges: list[ChargeInput] | None = None
     fixed_charges: list[FreeObject] | None = None
-    usage_thresholds: list[FreeObject] | None = None
+    usage_thresholds: list[UsageThresholdInput] | None = None
 
 
 class FilterObject(Output):
@@ -136,6 +151,29 @@ class ChargeReply(Output):
     charge: ChargeObject
 
 
+class MinimumCommitmentObject(Output):
+    lago_id: UUID
+    plan_code: str
+    amount_cents: int
+    invoice_display_name: str | None
+    interval: str
+    created_at: Instant
+    updated_at: Instant
+    taxes: list[TaxObject]
+
+
+class ApplicableThresholdObject(Output):
+    threshold_display_name: str | None
+    amount_cents: int
+    recurring: bool
+
+
+class ThresholdObject(ApplicableThresholdObject):
+    lago_id: UUID
+    created_at: Instant
+    updated_at: Instant
+
+
 class PlanObject(Output):
     lago_id: UUID
     name: str
@@ -155,11 +193,11 @@ class PlanObject(Output):
     draft_invoices_count: int = 0
     parent_id: UUID | None
     pending_deletion: bool
-    minimum_commitment: None = None
+    minimum_commitment: MinimumCommitmentObject | None
     charges: list[ChargeObject]
     fixed_charges: list[Output]
-    usage_thresholds: list[Output]
-    applicable_usage_thresholds: list[Output]
+    usage_thresholds: list[ThresholdObject]
+    applicable_usage_thresholds: list[ApplicableThresholdObject]
     entitlements: list[Output]
     taxes: list[TaxObject]
     metadata: dict[str, Any] | None
@@ -217,7 +255,14 @@ def charge_object(
     )
 
 
-def plan_object(plan: Plan, charges: Sequence[ChargeObject], taxes: Sequence[TaxObject]) -> PlanObject:
+def plan_object(
+    plan: Plan,
+    charges: Sequence[ChargeObject],
+    taxes: Sequence[TaxObject],
+    commitment: MinimumCommitmentObject | None,
+    thresholds: Sequence[ThresholdObject],
+    applicable: Sequence[ApplicableThresholdObject],
+) -> PlanObject:
     return PlanObject(
         lago_id=plan.id,
         name=plan.name,
@@ -234,10 +279,11 @@ def plan_object(plan: Plan, charges: Sequence[ChargeObject], taxes: Sequence[Tax
         bill_fixed_charges_monthly=plan.bill_fixed_charges_monthly,
         parent_id=plan.parent_id,
         pending_deletion=plan.pending_deletion,
+        minimum_commitment=commitment,
         charges=list(charges),
         fixed_charges=[],
-        usage_thresholds=[],
-        applicable_usage_thresholds=[],
+        usage_thresholds=list(thresholds),
+        applicable_usage_thresholds=list(applicable),
         entitlements=[],
         taxes=list(taxes),
         metadata=plan.plan_metadata,

@@ -22,9 +22,17 @@ from laguna.catalog.charges import (
     prices_of,
     store_charges,
 )
+from laguna.catalog.commitments import check_commitment, commitment_objects, known_commitment, store_commitment
 from laguna.catalog.filters import filters_of
 from laguna.catalog.schemas import ChargeObject, PlanInput, PlanObject, charge_object, filter_object, plan_object
 from laguna.catalog.terms import SUBSCRIPTION, Price, intern, note_since
+from laguna.catalog.thresholds import (
+    applicable_object,
+    check_thresholds,
+    store_thresholds,
+    threshold_object,
+    thresholds_of_plans,
+)
 from laguna.kernel import signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
@@ -35,9 +43,7 @@ from laguna.webhooks.outbox import emit
 
 MANDATORY = ("name", "code", "interval", "amount_cents", "amount_currency")
 UNSUPPORTED: Mapping[str, Any] = {
-    "minimum_commitment": None,
     "fixed_charges": [],
-    "usage_thresholds": [],
 }
 MONTHLY_FLAGS = ("bill_charges_monthly", "bill_fixed_charges_monthly")
 SPLIT_INTERVALS = frozenset({"yearly", "semiannual"})
@@ -78,6 +84,8 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     values = data.given()
     problems.mandatory(values, MANDATORY)
     _check(values, values.get("interval"), problems)
+    check_commitment(data.minimum_commitment, None, problems)
+    check_thresholds(data.usage_thresholds, problems)
     if "code" not in problems and data.code is not None:
         await _refuse_taken(context, problems, data.code, None)
     items = [(item, None) for item in data.charges or []]
@@ -88,6 +96,8 @@ async def create_plan(context: Context, data: PlanInput, problems: Problems) -> 
     )
     _assign(plan, values)
     await price_plan(context, plan)
+    await store_commitment(context, plan, data.minimum_commitment, None)
+    await store_thresholds(context, plan, data.usage_thresholds)
     await attach(context, PlanTax, {plan.id: data.tax_codes or []})
     await store_charges(context, plan, checked, NONE_KNOWN, problems)
     await _tell(context, "plan.created", plan)
@@ -103,6 +113,9 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
         values = {field: value for field, value in values.items() if field not in FROZEN_IN_USE}
     problems.mandatory(values, [field for field in MANDATORY if field in values])
     _check(values, values.get("interval", plan.interval), problems)
+    commitment = await known_commitment(context, plan)
+    check_commitment(data.minimum_commitment, commitment, problems)
+    check_thresholds(data.usage_thresholds, problems)
     if values.get("code") is not None and "code" not in problems:
         await _refuse_taken(context, problems, values["code"], plan.id)
     known = await known_charges(context, plan)
@@ -114,6 +127,8 @@ async def update_plan(context: Context, plan: Plan, data: PlanInput, problems: P
     _assign(plan, values)
     plan.updated_at = context.now
     await price_plan(context, plan)
+    await store_commitment(context, plan, data.minimum_commitment, commitment)
+    await store_thresholds(context, plan, data.usage_thresholds)
     if data.tax_codes is not None:
         await attach(context, PlanTax, {plan.id: data.tax_codes})
     if data.charges is not None:
@@ -255,7 +270,19 @@ async def plan_objects(context: Context, plans: Sequence[Plan]) -> list[PlanObje
     every: list[Charge] = [charge for plan_charges in charges.values() for charge in plan_charges]
     shown = {charge.lago_id: charge for charge in await charge_objects(context, every)}
     plan_taxes = await tax_objects(context, PlanTax, plan_ids)
-    return [plan_object(plan, [shown[charge.id] for charge in charges[plan.id]], plan_taxes[plan.id]) for plan in plans]
+    commitments = await commitment_objects(context, plans)
+    thresholds = await thresholds_of_plans(context.session, plans)
+    return [
+        plan_object(
+            plan,
+            [shown[charge.id] for charge in charges[plan.id]],
+            plan_taxes[plan.id],
+            commitments.get(plan.id),
+            [threshold_object(row) for row in thresholds[plan.id][0]],
+            [applicable_object(row) for row in thresholds[plan.id][1]],
+        )
+        for plan in plans
+    ]
 
 
 async def charge_objects(context: Context, charges: Sequence[Charge]) -> list[ChargeObject]:

@@ -1,4 +1,4 @@
-"""Content-addressed terms: a price is a row that never changes; plans and charges point to theirs."""
+"""Content-addressed terms: a price is a row that never changes; plans, commitments and charges point to theirs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from laguna.kernel.db import to_json
 from laguna.kernel.ids import new_id
 from laguna.models import Terms, TermsHistory
 
-SUBSCRIPTION = "subscription"  # the kind of a plan's own amount; a charge's kind is its model
+# the kinds of a plan's own amount and of its commitment; a charge's kind is its model
+SUBSCRIPTION = "subscription"
+COMMITMENT = "commitment"
 
 
 @dataclass(frozen=True, slots=True)

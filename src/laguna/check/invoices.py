@@ -40,10 +40,44 @@ INVOICES = (
         "A subscription invoice says which subscriptions it bills (spec 2 PER-27).",
         """
         SELECT i.organization_id, i.id, i.number FROM invoices AS i
-        WHERE i.invoice_type = 'subscription'
+        WHERE i.invoice_type IN ('subscription', 'progressive_billing')
             AND NOT EXISTS (SELECT FROM invoice_lines AS line WHERE line.invoice_id = i.id)
         """,
         "invoice {number} ({id}) has no lines",
+    ),
+    Invariant(
+        "progressive_invoices",
+        "A progressive invoice is final, and for thresholds that the usage had come to; it bills usage alone"
+        " (spec 2 PGB-3).",
+        """
+        SELECT i.organization_id, i.id, i.number, i.status FROM invoices AS i
+        WHERE i.invoice_type = 'progressive_billing' AND (i.status NOT IN ('finalized', 'voided')
+            OR NOT EXISTS (SELECT FROM applied_usage_thresholds AS applied WHERE applied.invoice_id = i.id)
+            OR EXISTS (SELECT FROM applied_usage_thresholds AS applied
+                JOIN usage_thresholds AS t ON t.id = applied.usage_threshold_id
+                WHERE applied.invoice_id = i.id AND t.amount_cents > applied.lifetime_usage_amount_cents)
+            OR EXISTS (SELECT FROM fees AS f WHERE f.invoice_id = i.id AND f.deleted_at IS NULL
+                AND (f.fee_type <> 'charge' OR f.true_up_parent_fee_id IS NOT NULL)))
+        """,
+        "progressive invoice {number} ({id}) is {status}, for no threshold it has come to, or bills more than usage",
+    ),
+    Invariant(
+        "progressive_credits",
+        "What an invoice takes off for usage billed before is what it draws from progressive invoices, and of each at"
+        " most what that billed (spec 2 PGB-6).",
+        """
+        SELECT i.organization_id, i.id, i.number, i.progressive_billing_credit_amount_cents AS stored,
+            coalesce(drawn.cents, 0) AS drawn, source.cents AS given, i.fees_amount_cents AS billed
+        FROM invoices AS i
+        LEFT JOIN (SELECT invoice_id, sum(amount_cents) AS cents FROM progressive_credits GROUP BY invoice_id) AS drawn
+            ON drawn.invoice_id = i.id
+        LEFT JOIN (SELECT progressive_invoice_id, sum(c.amount_cents) AS cents
+            FROM progressive_credits AS c JOIN invoices AS its ON its.id = c.invoice_id AND its.status <> 'voided'
+            GROUP BY progressive_invoice_id) AS source ON source.progressive_invoice_id = i.id
+        WHERE i.progressive_billing_credit_amount_cents <> coalesce(drawn.cents, 0)
+            OR source.cents > i.fees_amount_cents - i.coupons_amount_cents
+        """,
+        "invoice {number} ({id}) takes off {stored} and draws {drawn}; of its {billed}, {given} were taken off others",
     ),
     Invariant(
         "fee_owners",
@@ -76,8 +110,9 @@ INVOICES = (
         """
         SELECT f.organization_id, f.id, f.item_code, f.fee_type, f.terms_id, t.kind
         FROM fees AS f LEFT JOIN terms AS t ON t.id = f.terms_id
-        WHERE f.fee_type IN ('subscription', 'charge') AND (t.id IS NULL OR t.organization_id <> f.organization_id
-            OR (t.kind = 'subscription') <> (f.fee_type = 'subscription'))
+        WHERE f.fee_type IN ('subscription', 'charge', 'commitment')
+            AND (t.id IS NULL OR t.organization_id <> f.organization_id
+                OR CASE WHEN t.kind IN ('subscription', 'commitment') THEN t.kind ELSE 'charge' END <> f.fee_type)
         """,
         "fee {id} of {item_code} ({fee_type}): its terms are {terms_id}, of kind {kind}",
     ),

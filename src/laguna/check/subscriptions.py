@@ -88,7 +88,7 @@ SUBSCRIPTIONS = (
         SELECT line.organization_id, line.subscription_id, line.invoicing_reason, max(line.due_at) AS due_at,
             count(*) AS count, string_agg(line.invoice_id::text, ', ' ORDER BY line.invoice_id) AS invoices
         FROM invoice_lines AS line JOIN invoices AS i ON i.id = line.invoice_id
-        WHERE i.status <> 'voided'
+        WHERE i.status <> 'voided' AND line.invoicing_reason <> 'progressive_billing'
         GROUP BY line.organization_id, line.subscription_id, line.invoicing_reason,
             CASE WHEN line.invoicing_reason = 'subscription_periodic' THEN line.due_at END
         HAVING count(*) > 1

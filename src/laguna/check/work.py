@@ -119,7 +119,8 @@ WORK = (
         FROM webhook_endpoints AS e JOIN invoices AS i
             ON i.organization_id = e.organization_id AND i.finalized_at > e.updated_at + interval '1 minute'
         WHERE (e.event_types IS NULL OR 'invoice.created' = ANY(e.event_types))
-            AND i.invoice_type = 'subscription' AND i.status IN ('finalized', 'voided') AND NOT EXISTS (
+            AND i.invoice_type IN ('subscription', 'progressive_billing') AND i.status IN ('finalized', 'voided')
+            AND NOT EXISTS (
                 SELECT FROM webhook_deliveries AS d JOIN webhook_messages AS m ON m.id = d.message_id
                 WHERE d.endpoint_id = e.id AND d.object_id = i.id AND m.webhook_type = 'invoice.created')
         """,

@@ -95,7 +95,7 @@ async def report_due(context: Context, due_at: datetime, _: Sequence[UUID]) -> N
 async def _catalog(context: Context) -> Catalog:
     connection = await connection_of(context.session)
     cursor = await connection.execute(METRICS.encode(), [[context.organization_id]])
-    return catalogs_of({context.organization_id: 0}, await cursor.fetchall())[context.organization_id]
+    return catalogs_of({context.organization_id: 0}, await cursor.fetchall(), watched=())[context.organization_id]
 
 
 def _sorted(catalog: Catalog, events: Iterable[tuple[str, str, Mapping[str, Any]]]) -> dict[str, list[str]]:

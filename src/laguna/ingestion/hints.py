@@ -5,7 +5,7 @@ Streams are facts: an id, once given, stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
@@ -59,13 +59,14 @@ class Recent(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """An organization's living metrics by code, as of a version, and the expressions and filter values of those that
-    have some."""
+    """An organization's living metrics by code, as of a version, the expressions and filter values of those that have
+    some, and whether usage is watched: some plan or subscription has thresholds."""
 
     version: int
     metrics: Mapping[str, MetricValues]
     expressions: Mapping[str, Node]
     filters: Mapping[str, Filters]
+    watched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,15 @@ METRICS = """
 """
 
 
-def catalogs_of(versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]]) -> dict[UUID, Catalog]:
-    """The catalogs of organizations from the rows of METRICS."""
+WATCHED = """
+    SELECT DISTINCT organization_id FROM usage_thresholds WHERE organization_id = ANY(%s) AND deleted_at IS NULL
+"""
+
+
+def catalogs_of(
+    versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]], watched: Collection[UUID]
+) -> dict[UUID, Catalog]:
+    """The catalogs of organizations from the rows of METRICS and WATCHED."""
     metrics: dict[UUID, dict[str, MetricValues]] = {organization_id: {} for organization_id in versions}
     expressions: dict[UUID, dict[str, Node]] = {organization_id: {} for organization_id in versions}
     filters: dict[UUID, dict[str, Filters]] = {organization_id: {} for organization_id in versions}
@@ -130,7 +138,10 @@ def catalogs_of(versions: Mapping[UUID, int], rows: Iterable[Sequence[Any]]) -> 
             expressions[organization_id][code] = parse(expression)
         if declared is not None:
             filters[organization_id][code] = {key: frozenset(values) for key, values in declared.items()}
-    return {key: Catalog(version, metrics[key], expressions[key], filters[key]) for key, version in versions.items()}
+    return {
+        key: Catalog(version, metrics[key], expressions[key], filters[key], key in watched)
+        for key, version in versions.items()
+    }
 
 
 StreamName = tuple[UUID, str | None, str]

@@ -18,10 +18,11 @@ from uuid import UUID
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from laguna.ingestion.hints import METRICS, Catalog, catalogs_of
+from laguna.ingestion.hints import METRICS, WATCHED, Catalog, catalogs_of
 from laguna.ingestion.rendering import COLUMNS
 from laguna.kernel.db import connect
 from laguna.models.event import LANE_SHIFT
+from laguna.subscriptions import applicable
 
 LANES = 32_768
 LOCK_CLASS = 0x6C61676E  # first half of the advisory lock; the second is the lane
@@ -52,6 +53,16 @@ WHERE event.key = ANY(%s::uuid[])
 NOTE = """
 INSERT INTO faulty_events (organization_id, key, report_at)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[])
+"""
+
+# reads and adds rows only: whoever bills, and holds the subscription, is not waited for
+MARK = f"""
+INSERT INTO usage_marks (organization_id, subscription_id, marked_at)
+SELECT s.organization_id, s.id, used.at
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS used (organization_id, external_id, at)
+JOIN subscriptions AS s ON s.organization_id = used.organization_id AND s.external_id = used.external_id
+JOIN plans AS p ON p.id = s.plan_id
+WHERE {applicable.WATCHED}
 """
 
 COPY = f"COPY events ({COLUMNS}) FROM STDIN"
@@ -132,7 +143,15 @@ class Lane:
     async def catalogs(self, versions: dict[UUID, int]) -> dict[UUID, Catalog]:
         """The metrics of organizations at these versions, in the group's transaction."""
         cursor = await self._connection.execute(METRICS, [list(versions)])
-        return catalogs_of(versions, await cursor.fetchall())
+        metrics = await cursor.fetchall()
+        cursor = await self._connection.execute(WATCHED, [list(versions)])
+        return catalogs_of(versions, metrics, {row[0] for row in await cursor.fetchall()})
+
+    async def mark(self, used: Iterable[tuple[UUID, str, datetime]]) -> None:
+        """Have the usage of subscriptions with thresholds looked at: organization, external id, present of each."""
+        columns = [list(column) for column in zip(*used, strict=True)]
+        if columns:
+            await self._connection.execute(MARK, columns)
 
     async def stored(self, keys: Sequence[str]) -> dict[str, tuple[str, str | None, UUID]]:
         """Those of the keys that are stored: transaction id, external subscription id and organization of each."""

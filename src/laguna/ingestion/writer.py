@@ -256,6 +256,15 @@ class Writer:
         await lane.copy(lines)
         if faulty := [note for each in group for note in self._faulty(each, received[each.organization_id])]:
             await lane.note(faulty)
+        await lane.mark(
+            {
+                (submission.organization_id, event.external_subscription_id, received[submission.organization_id])
+                for submission in group
+                if catalogs[submission.organization_id].watched
+                for event in submission.events
+                if event.external_subscription_id is not None
+            }
+        )
         try:
             await lane.commit(len(lines))
         except CommitUnknownError:

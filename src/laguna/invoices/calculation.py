@@ -84,6 +84,22 @@ def true_up_steps(fee: Calculated) -> list[Step]:
     ]
 
 
+def commitment_steps(fee: Calculated) -> list[Step]:
+    """What the fees of a period miss of the commitment for its days; each part is the fees of one type."""
+    evidence = fee.evidence
+    minimum = f"round({evidence['commitment_cents']} * {evidence['days']} / {evidence['full_days']})"
+    rounded = round_cents(Decimal(evidence["commitment_cents"]) * evidence["days"] / evidence["full_days"])
+    counted = list(evidence["counted"].values())
+    return [
+        Step("minimum_cents", minimum, Decimal(rounded)),
+        Step("counted_cents", " + ".join(map(str, counted)) or "0", Decimal(sum(counted))),
+        *(
+            Step(name, f"{rounded} - {sum(counted)}", Decimal(rounded - sum(counted)))
+            for name in ("precise_amount_cents", "amount_cents")
+        ),
+    ]
+
+
 def tax_expression(amount_cents: int, coupons_cents: Decimal, rates: Sequence[Decimal]) -> str:
     """The taxes of a fee, each on what coupons leave of the amount, rounded once (spec 3 §3.2)."""
     base = f"({amount_cents} - {number(coupons_cents)})" if coupons_cents else str(amount_cents)

@@ -17,7 +17,7 @@ from laguna.taxes.amounts import FeeTaxes, TaxableFee
 
 @dataclass(frozen=True, slots=True)
 class FeeDocument:
-    """A fee to be written. Amounts in minor units; `from_at` and `to_at` as shown."""
+    """A fee to be written. Amounts in minor units; `from_at` and `to_at` as shown, which a commitment's are not."""
 
     subscription_id: UUID
     charge_id: UUID | None
@@ -36,8 +36,8 @@ class FeeDocument:
     units: Decimal
     total_aggregated_units: Decimal
     events_count: int | None
-    from_at: datetime
-    to_at: datetime
+    from_at: datetime | None
+    to_at: datetime | None
     pay_in_advance: bool
     invoiceable: bool
     amount_details: Mapping[str, Any]
@@ -51,6 +51,22 @@ class FeeDocument:
     grouped_by: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     presentation_breakdowns: Sequence[Mapping[str, Any]] = ()
     true_up_parent_fee_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditDocument:
+    """What a line takes off for usage that a progressive invoice has billed."""
+
+    progressive_invoice_id: UUID
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedThreshold:
+    """A threshold that an invoice is made for, and the lifetime usage that reached it."""
+
+    usage_threshold_id: UUID
+    lifetime_usage_amount_cents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ class LineDocument:
     fixed_charges_from_at: datetime | None
     fixed_charges_to_at: datetime | None
     fees: Sequence[FeeDocument]
+    credit: CreditDocument | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +112,7 @@ class InvoiceDocument:
     totals: Totals
     seller: Mapping[str, Any]
     customer: Mapping[str, Any]
+    thresholds: Sequence[AppliedThreshold] = ()
     number: str = ""
     sequential_id: int | None = None
     entity_sequential_id: int | None = None

@@ -12,7 +12,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from laguna.invoices.calculation import Calculated, subscription_steps, tax_expression, true_up_steps, usage_steps
+from laguna.invoices.calculation import (
+    Calculated,
+    commitment_steps,
+    subscription_steps,
+    tax_expression,
+    true_up_steps,
+    usage_steps,
+)
 from laguna.kernel.context import Context
 from laguna.kernel.money import exponent
 from laguna.kernel.outputs import DecimalNumber, DecimalText, Instant, JsonObject, Output
@@ -164,13 +171,7 @@ async def explain(context: Context, fee: Fee) -> FeeExplanationObject:
         if fee.charge_filter_id
         else None,
         grouped_by=fee.grouped_by,
-        period=ExplainedPeriodObject(
-            from_datetime=fee.from_at,
-            to_datetime=fee.to_at,
-            days=fee.evidence.get("days"),
-            full_days=fee.evidence.get("full_days"),
-            timezone=line.timezone if line else None,
-        ),
+        period=_period(fee, line),
         price=await _price(context, fee, terms, line) if terms else None,
         usage=usage,
         steps=[_step(step) for step in await _steps(context, fee, terms)],
@@ -190,6 +191,19 @@ async def explain(context: Context, fee: Fee) -> FeeExplanationObject:
         taxes_expression=tax_expression(fee.amount_cents, coupons, [tax.tax_rate for tax in taxes]),
         taxes_amount_cents=fee.taxes_amount_cents,
         total_amount_cents=fee.amount_cents + fee.taxes_amount_cents,
+    )
+
+
+def _period(fee: Fee, line: InvoiceLine | None) -> ExplainedPeriodObject:
+    start, end = fee.from_at, fee.to_at
+    if fee.fee_type == "commitment":  # the fee itself shows none
+        start, end = (datetime.fromisoformat(fee.evidence[name]) for name in ("from", "to"))
+    return ExplainedPeriodObject(
+        from_datetime=start,
+        to_datetime=end,
+        days=fee.evidence.get("days"),
+        full_days=fee.evidence.get("full_days"),
+        timezone=line.timezone if line else None,
     )
 
 
@@ -221,6 +235,8 @@ def _charge(charge: Charge, terms: Terms | None) -> ExplainedChargeObject:
 
 async def _price(context: Context, fee: Fee, terms: Terms, line: InvoiceLine | None) -> ExplainedPriceObject:
     priced_id = fee.charge_filter_id or fee.charge_id or (line.plan_id if line else None)
+    if fee.fee_type == "commitment":
+        priced_id = UUID(fee.evidence["commitment_id"])
     query = (
         select(TermsHistory.since)
         .where(
@@ -268,7 +284,8 @@ async def _steps(context: Context, fee: Fee, terms: Terms | None) -> Sequence[St
         parts = await _parts(context, fee)
         return true_up_steps(Calculated(terms.kind, fee.currency, terms.properties, fee.evidence, parts=parts))
     calculated = Calculated(terms.kind, fee.currency, terms.properties, _evidence(fee), fee.amount_details)
-    return usage_steps(calculated) if fee.fee_type == "charge" else subscription_steps(calculated)
+    steps = {"charge": usage_steps, "commitment": commitment_steps, "subscription": subscription_steps}
+    return steps[fee.fee_type](calculated)
 
 
 async def _parts(context: Context, fee: Fee) -> Sequence[int]:

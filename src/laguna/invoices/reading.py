@@ -8,20 +8,27 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from laguna.catalog.thresholds import threshold_object
 from laguna.customers.service import customer_objects
 from laguna.invoices.pdf.links import file_urls
 from laguna.invoices.schemas import (
+    AppliedThresholdObject,
     BillingPeriodObject,
+    CreditInvoiceObject,
+    CreditItemObject,
+    CreditObject,
     FeeItemObject,
     FeeObject,
     FeeTaxObject,
     InvoiceDetail,
     InvoiceObject,
     InvoiceTaxObject,
+    ProgressiveInvoiceDetail,
 )
 from laguna.kernel.context import Context
 from laguna.kernel.money import subunits
 from laguna.models import (
+    AppliedUsageThreshold,
     BillingEntity,
     Customer,
     Fee,
@@ -29,7 +36,9 @@ from laguna.models import (
     Invoice,
     InvoiceLine,
     InvoiceTax,
+    ProgressiveCredit,
     Subscription,
+    UsageThreshold,
 )
 from laguna.subscriptions.schemas import SubscriptionObject
 from laguna.subscriptions.service import subscription_objects
@@ -245,18 +254,78 @@ async def invoice_details(context: Context, invoices: Sequence[Invoice]) -> list
     for fee in await fee_objects(context, fees):
         assert fee.lago_invoice_id is not None
         priced[fee.lago_invoice_id].append(fee)
-    return [
-        InvoiceDetail(
+    taken_off = await _credits(context, invoices)
+    applied = await _applied_thresholds(context, invoices)
+    shared = await _shared_fields(context, invoices)
+    details: list[InvoiceDetail] = []
+    for invoice, fields in zip(invoices, shared, strict=True):
+        whole: dict[str, Any] = {
             **fields,
-            billing_periods=periods[invoice.id],
-            subscriptions=billed[invoice.id],
-            fees=priced[invoice.id],
-            credits=[],
-            error_details=[],
-            applied_invoice_custom_sections=[],
+            "billing_periods": periods[invoice.id],
+            "subscriptions": billed[invoice.id],
+            "fees": priced[invoice.id],
+            "credits": taken_off.get(invoice.id, []),
+            "error_details": [],
+            "applied_invoice_custom_sections": [],
+        }
+        if invoice.invoice_type == "progressive_billing":
+            thresholds = applied.get(invoice.id, [])
+            details.append(ProgressiveInvoiceDetail(**whole, applied_usage_thresholds=thresholds))
+        else:
+            details.append(InvoiceDetail(**whole))
+    return details
+
+
+async def _credits(context: Context, invoices: Sequence[Invoice]) -> dict[UUID, list[CreditObject]]:
+    """What each invoice takes off for usage billed before."""
+    credited = [invoice.id for invoice in invoices if invoice.progressive_billing_credit_amount_cents]
+    found: dict[UUID, list[CreditObject]] = {}
+    if not credited:
+        return found
+    query = (
+        select(ProgressiveCredit, Invoice)
+        .join(Invoice, Invoice.id == ProgressiveCredit.progressive_invoice_id)
+        .where(ProgressiveCredit.invoice_id.in_(credited))
+        .order_by(ProgressiveCredit.id)
+    )
+    by_id = {invoice.id: invoice for invoice in invoices}
+    for credit, source in await context.session.execute(query):
+        shown = CreditObject(
+            lago_id=credit.id,
+            amount_cents=credit.amount_cents,
+            amount_currency=source.currency,
+            before_taxes=True,
+            item=CreditItemObject(lago_item_id=source.id, type="invoice", code=source.number, name=source.number),
+            invoice=CreditInvoiceObject(
+                lago_id=credit.invoice_id, payment_status=by_id[credit.invoice_id].payment_status
+            ),
         )
-        for invoice, fields in zip(invoices, await _shared_fields(context, invoices), strict=True)
-    ]
+        found.setdefault(credit.invoice_id, []).append(shown)
+    return found
+
+
+async def _applied_thresholds(
+    context: Context, invoices: Sequence[Invoice]
+) -> dict[UUID, list[AppliedThresholdObject]]:
+    """The thresholds that progressive invoices were made for, by amount."""
+    ids = [invoice.id for invoice in invoices if invoice.invoice_type == "progressive_billing"]
+    found: dict[UUID, list[AppliedThresholdObject]] = {}
+    if not ids:
+        return found
+    query = (
+        select(AppliedUsageThreshold, UsageThreshold)
+        .join(UsageThreshold, UsageThreshold.id == AppliedUsageThreshold.usage_threshold_id)
+        .where(AppliedUsageThreshold.invoice_id.in_(ids))
+        .order_by(AppliedUsageThreshold.id)
+    )
+    for applied, threshold in await context.session.execute(query):
+        shown = AppliedThresholdObject(
+            lifetime_usage_amount_cents=applied.lifetime_usage_amount_cents,
+            created_at=applied.created_at,
+            usage_threshold=threshold_object(threshold),
+        )
+        found.setdefault(applied.invoice_id, []).append(shown)
+    return found
 
 
 def _billing_period(line: InvoiceLine, external_subscription_id: str) -> BillingPeriodObject:

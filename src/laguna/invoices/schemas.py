@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+from laguna.catalog.schemas import ThresholdObject
 from laguna.customers.schemas import CustomerObject
 from laguna.kernel.outputs import DecimalNumber, DecimalText, Instant, InstantMs, JsonObject, Output
 from laguna.subscriptions.schemas import SubscriptionObject
@@ -166,15 +167,50 @@ class InvoiceObject(Output):
     applied_taxes: list[InvoiceTaxObject]
 
 
+class CreditItemObject(Output):
+    lago_item_id: UUID
+    type: str
+    code: str
+    name: str
+
+
+class CreditInvoiceObject(Output):
+    lago_id: UUID
+    payment_status: str
+
+
+class CreditObject(Output):
+    """What an invoice takes off: for usage, what the progressive invoice `item` has billed of it."""
+
+    lago_id: UUID
+    amount_cents: int
+    amount_currency: str
+    before_taxes: bool
+    item: CreditItemObject
+    invoice: CreditInvoiceObject
+
+
+class AppliedThresholdObject(Output):
+    lifetime_usage_amount_cents: int
+    created_at: Instant
+    usage_threshold: ThresholdObject
+
+
 class InvoiceDetail(InvoiceObject):
     """An invoice read on its own."""
 
     billing_periods: list[BillingPeriodObject]
     subscriptions: list[SubscriptionObject]
     fees: list[FeeObject]
-    credits: list[Output]
+    credits: list[CreditObject]
     error_details: list[Output]
     applied_invoice_custom_sections: list[Output]
+
+
+class ProgressiveInvoiceDetail(InvoiceDetail):
+    """A progressive invoice: with the thresholds it was made for."""
+
+    applied_usage_thresholds: list[AppliedThresholdObject]
 
 
 class InvoiceReply(Output):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from laguna.invoices.documents import FeeDocument, InvoiceDocument
 from laguna.kernel.db import copy_rows
 from laguna.kernel.ids import new_id
-from laguna.models import Fee, FeeTax, Invoice, InvoiceTax
+from laguna.models import Fee, FeeTax, Invoice, InvoiceTax, ProgressiveCredit
 
 VERSION = 4  # of the rules an invoice was computed by; the API's version_number
 
@@ -73,7 +72,7 @@ async def replace_contents(writing: Writing, invoices: Sequence[InvoiceDocument]
     ids = [invoice.id for invoice in invoices]
     fees = delete(FeeTax).where(FeeTax.fee_id == Fee.id, Fee.invoice_id.in_(ids))
     await writing.session.execute(fees.execution_options(synchronize_session=False))
-    for table in (Fee, InvoiceTax):
+    for table in (Fee, InvoiceTax, ProgressiveCredit):
         statement = delete(table).where(table.invoice_id.in_(ids))
         await writing.session.execute(statement.execution_options(synchronize_session=False))
     rows = [
@@ -100,6 +99,8 @@ async def _insert_contents(writing: Writing, invoices: Sequence[InvoiceDocument]
     await writing.copy("fees", fee_rows)
     await writing.copy("fee_taxes", tax_rows)
     await writing.copy("invoice_taxes", list(_invoice_tax_rows(writing, invoices)))
+    await writing.copy("progressive_credits", list(_credit_rows(writing, invoices)))
+    await writing.copy("applied_usage_thresholds", list(_threshold_rows(writing, invoices)))
     await writing.copy("invoice_parties", list(_party_rows(writing, invoices)))
 
 
@@ -182,7 +183,7 @@ def _fee_row(writing: Writing, invoice: InvoiceDocument, fee: FeeDocument) -> di
         "taxes_amount_cents": fee.taxes.taxes_amount_cents,
         "taxes_precise_amount_cents": fee.taxes.taxes_precise_amount_cents,
         "taxes_rate": fee.taxes.taxes_rate,
-        "precise_coupons_amount_cents": Decimal(0),
+        "precise_coupons_amount_cents": fee.taxable.precise_coupons_amount_cents,
         "from_at": fee.from_at,
         "to_at": fee.to_at,
         "pay_in_advance": fee.pay_in_advance,
@@ -227,6 +228,33 @@ def _invoice_tax_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> 
                 "currency": invoice.currency,
                 "amount_cents": line.amount_cents,
                 "fees_amount_cents": line.fees_amount_cents,
+            }
+
+
+def _credit_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> Iterator[dict[str, Any]]:
+    for invoice in invoices:
+        for line in invoice.lines:
+            if line.credit is not None:
+                yield {
+                    "id": new_id(),
+                    "organization_id": writing.organization_id,
+                    "created_at": invoice.created_at,
+                    "invoice_id": invoice.id,
+                    "progressive_invoice_id": line.credit.progressive_invoice_id,
+                    "amount_cents": line.credit.amount_cents,
+                }
+
+
+def _threshold_rows(writing: Writing, invoices: Sequence[InvoiceDocument]) -> Iterator[dict[str, Any]]:
+    for invoice in invoices:
+        for each in invoice.thresholds:
+            yield {
+                "id": new_id(),
+                "organization_id": writing.organization_id,
+                "created_at": invoice.created_at,
+                "invoice_id": invoice.id,
+                "usage_threshold_id": each.usage_threshold_id,
+                "lifetime_usage_amount_cents": each.lifetime_usage_amount_cents,
             }
 
 

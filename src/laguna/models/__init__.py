@@ -1,7 +1,7 @@
 """The tables, one file per aggregate: the data model at a glance."""
 
 from laguna.models.base import Base
-from laguna.models.catalog import Charge, ChargeFilter, Plan, Terms, TermsHistory
+from laguna.models.catalog import Charge, ChargeFilter, Commitment, Plan, Terms, TermsHistory
 from laguna.models.customer import Customer, CustomerMetadata
 from laguna.models.document import InvoicePdf
 from laguna.models.event import Event, EventStream, FaultyEvent, WriterLane
@@ -11,12 +11,14 @@ from laguna.models.metric import BillableMetric, BillableMetricFilter
 from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
 from laguna.models.server import ServerSecret
 from laguna.models.subscription import Subscription
-from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CustomerTax, PlanTax, Tax
+from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CommitmentTax, CustomerTax, PlanTax, Tax
+from laguna.models.threshold import AppliedUsageThreshold, ProgressiveCredit, UsageMark, UsageThreshold
 from laguna.models.timer import TimerFailure
 from laguna.models.webhook import WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "ApiKey",
+    "AppliedUsageThreshold",
     "Attached",
     "Base",
     "BillableMetric",
@@ -26,6 +28,8 @@ __all__ = [
     "Charge",
     "ChargeFilter",
     "ChargeTax",
+    "Commitment",
+    "CommitmentTax",
     "Customer",
     "CustomerMetadata",
     "CustomerSequence",
@@ -44,12 +48,15 @@ __all__ = [
     "Organization",
     "Plan",
     "PlanTax",
+    "ProgressiveCredit",
     "ServerSecret",
     "Subscription",
     "Tax",
     "Terms",
     "TermsHistory",
     "TimerFailure",
+    "UsageMark",
+    "UsageThreshold",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookMessage",

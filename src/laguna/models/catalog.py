@@ -10,12 +10,13 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Numeric, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from laguna.models.base import Base, Resource, Row, SoftDeleted
+from laguna.models.base import Base, Resource, Row, SoftDeleted, living_unique
 
 
 class Terms(Row):
-    """A price, addressed by its content and never changed. `kind` is a charge model, or `subscription` for a plan's
-    own amount. Equal prices of an organization are one row, so that "still at the old price" is an equality."""
+    """A price, addressed by its content and never changed. `kind` is a charge model, `subscription` for a plan's own
+    amount, or `commitment`. Equal prices of an organization are one row, so that "still at the old price" is an
+    equality."""
 
     __tablename__ = "terms"
     __table_args__ = (UniqueConstraint("organization_id", "hash"),)
@@ -26,13 +27,13 @@ class Terms(Row):
 
 
 class TermsHistory(Base):
-    """Since when a plan or charge has had which terms."""
+    """Since when a plan, commitment or charge has had which terms."""
 
     __tablename__ = "terms_history"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
-    priced_id: Mapped[UUID] = mapped_column(index=True)  # a plan or a charge
+    priced_id: Mapped[UUID] = mapped_column(index=True)  # a plan, commitment, charge or filter
     terms_id: Mapped[UUID] = mapped_column(ForeignKey("terms.id"))
     since: Mapped[datetime]
 
@@ -64,6 +65,18 @@ class Plan(Resource, SoftDeleted):
     terms_id: Mapped[UUID] = mapped_column(ForeignKey("terms.id"))
     pending_deletion: Mapped[bool] = mapped_column(default=False)
     plan_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+
+
+class Commitment(Resource, SoftDeleted):
+    """The least that a subscription to a plan is billed for each of its periods (spec 2 §6)."""
+
+    __tablename__ = "commitments"
+    __table_args__ = (living_unique("commitments", "plan_id"),)
+
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plans.id"))
+    terms_id: Mapped[UUID] = mapped_column(ForeignKey("terms.id"))
+    amount_cents: Mapped[int] = mapped_column(BigInteger)
+    invoice_display_name: Mapped[str | None]
 
 
 class Charge(Resource, SoftDeleted):

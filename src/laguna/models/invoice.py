@@ -108,7 +108,19 @@ class InvoiceLine(Base):
 
     __tablename__ = "invoice_lines"
     __table_args__ = (
-        Index("invoice_lines_due_key", "subscription_id", "invoicing_reason", "due_at", unique=True),
+        Index(
+            "invoice_lines_due_key",
+            "subscription_id",
+            "invoicing_reason",
+            "due_at",
+            unique=True,
+            postgresql_where=text("invoicing_reason <> 'progressive_billing'"),  # those have no boundary
+        ),
+        Index(
+            "invoice_lines_progressive_idx",
+            "subscription_id",
+            postgresql_where=text("invoicing_reason = 'progressive_billing'"),
+        ),
         Index("invoice_lines_organization_id_idx", "organization_id"),
     )
 

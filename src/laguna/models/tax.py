@@ -51,6 +51,13 @@ class PlanTax(Attached):
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("plans.id"), primary_key=True)
 
 
+class CommitmentTax(Attached):
+    __tablename__ = "commitment_taxes"
+    __table_args__ = (Index("commitment_taxes_owner_idx", "owner_id"),)
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("commitments.id"), primary_key=True)
+
+
 class ChargeTax(Attached):
     __tablename__ = "charge_taxes"
     __table_args__ = (Index("charge_taxes_owner_idx", "owner_id"),)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 
 from laguna.catalog.priced import priced_charges
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.inputs import INTEGER_MAX, Input, integer
 from laguna.kernel.outputs import DecimalNumber, Instant, Output
-from laguna.models import Fee, Invoice, LifetimeUsage, Subscription
+from laguna.models import AppliedUsageThreshold, Invoice, InvoiceLine, LifetimeUsage, Subscription, UsageThreshold
+from laguna.subscriptions.applicable import applicable_thresholds, mark_usage
 from laguna.subscriptions.current_usage import rate_running, running_period_of
 from laguna.subscriptions.service import best_life_first
 from laguna.subscriptions.thresholds import Reached, Thresholds, progress
@@ -95,6 +99,7 @@ async def set_historical(
     if "external_historical_usage_amount_cents" in data.model_fields_set:
         usage.historical_usage_amount_cents, usage.updated_at = amount or 0, context.now
         await context.session.flush()
+        await mark_usage(context, [subscription.id])
     return await _object(context, subscription, usage)
 
 
@@ -122,8 +127,10 @@ def _shared(subscription: Subscription) -> Select[Any]:
 
 
 async def _object(context: Context, subscription: Subscription, usage: LifetimeUsage) -> LifetimeUsageObject:
-    invoiced = await _invoiced_cents(context, subscription)
+    invoiced = (await billed_before(context, [subscription]))[subscription.id].invoiced_cents
     current = await _current_cents(context, subscription)
+    thresholds = (await applicable_thresholds(context, [subscription]))[subscription.id]
+    reached = Reached(context.now, await _billed(context, subscription) if thresholds else ())
     total = usage.historical_usage_amount_cents + invoiced + current
     return LifetimeUsageObject(
         lago_id=usage.id,
@@ -138,27 +145,76 @@ async def _object(context: Context, subscription: Subscription, usage: LifetimeU
             UsageThresholdObject(
                 amount_cents=each.amount_cents, completion_ratio=each.completion_ratio, reached_at=each.reached_at
             )
-            for each in progress(Thresholds(), total, Reached(context.now))
+            for each in progress(threshold_values(thresholds), total, reached)
         ],
     )
 
 
-async def _invoiced_cents(context: Context, subscription: Subscription) -> int:
-    """What its lives were billed for usage; a progressive invoice's is in the periodic one after it."""
-    lives = _lives(select(Subscription.id).where(Subscription.status != "canceled"), subscription)
-    query = (
-        select(func.coalesce(func.sum(Fee.amount_cents), 0))
-        .join(Invoice, Invoice.id == Fee.invoice_id)
-        .where(
-            Fee.organization_id == context.organization_id,
-            Fee.subscription_id.in_(lives),
-            Fee.fee_type == "charge",
-            Fee.deleted_at.is_(None),
-            Invoice.invoice_type == "subscription",
-            Invoice.status.in_(("draft", "finalized")),
-        )
+@dataclass(frozen=True, slots=True)
+class BilledBefore:
+    """What a subscription has used besides the running period: as the client says, and as invoiced."""
+
+    historical_cents: int
+    invoiced_cents: int
+
+
+_BILLED_BEFORE = text(
+    """
+    WITH lives AS (
+        SELECT asked.id AS subscription_id, life.id AS life_id, life.status
+        FROM subscriptions AS asked JOIN subscriptions AS life
+            ON life.organization_id = asked.organization_id AND life.external_id = asked.external_id
+            AND life.customer_id = asked.customer_id AND life.subscription_at = asked.subscription_at
+        WHERE asked.organization_id = :organization_id AND asked.id = ANY(:ids)
+    ), historical AS (
+        SELECT DISTINCT ON (lives.subscription_id) lives.subscription_id, usage.historical_usage_amount_cents AS cents
+        FROM lives JOIN lifetime_usages AS usage ON usage.subscription_id = lives.life_id
+        ORDER BY lives.subscription_id, usage.id DESC
+    ), invoiced AS (
+        SELECT lives.subscription_id, sum(fee.amount_cents) AS cents
+        FROM lives JOIN fees AS fee ON fee.subscription_id = lives.life_id
+        JOIN invoices AS invoice ON invoice.id = fee.invoice_id
+        WHERE lives.status <> 'canceled' AND fee.fee_type = 'charge' AND fee.deleted_at IS NULL
+            AND invoice.invoice_type = 'subscription' AND invoice.status IN ('draft', 'finalized')
+        GROUP BY lives.subscription_id
     )
-    return int(await context.session.scalar(query) or 0)
+    SELECT asked.id, coalesce(historical.cents, 0) AS historical, coalesce(invoiced.cents, 0) AS invoiced
+    FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
+    LEFT JOIN historical ON historical.subscription_id = asked.id
+    LEFT JOIN invoiced ON invoiced.subscription_id = asked.id
+    """
+)
+
+
+async def billed_before(context: Context, subscriptions: Sequence[Subscription]) -> dict[UUID, BilledBefore]:
+    """Of each subscription what its lives used before the running period, in one statement. A progressive invoice's
+    usage is in the periodic one after it."""
+    ids = [subscription.id for subscription in subscriptions]
+    rows = await context.session.execute(_BILLED_BEFORE, {"organization_id": context.organization_id, "ids": ids})
+    return {row.id: BilledBefore(int(row.historical), int(row.invoiced)) for row in rows}
+
+
+def threshold_values(rows: Sequence[UsageThreshold]) -> Thresholds:
+    """Thresholds as values that arithmetic takes."""
+    fixed = [row.amount_cents for row in rows if not row.recurring]
+    return Thresholds(fixed, next((row.amount_cents for row in rows if row.recurring), None))
+
+
+async def _billed(context: Context, subscription: Subscription) -> Sequence[tuple[int, datetime]]:
+    """The usage at which each progressive invoice of its lives was made, and when."""
+    query = (
+        select(func.max(AppliedUsageThreshold.lifetime_usage_amount_cents), Invoice.created_at)
+        .join(Invoice, Invoice.id == AppliedUsageThreshold.invoice_id)
+        .join(InvoiceLine, InvoiceLine.invoice_id == Invoice.id)
+        .where(
+            Invoice.organization_id == context.organization_id,
+            Invoice.status != "voided",
+            InvoiceLine.subscription_id.in_(_lives(select(Subscription.id), subscription)),
+        )
+        .group_by(Invoice.id)
+        .order_by(Invoice.id)
+    )
+    return [(usage, created_at) for usage, created_at in await context.session.execute(query)]
 
 
 async def _current_cents(context: Context, subscription: Subscription) -> int:

@@ -6,7 +6,13 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from laguna.catalog.schemas import PlanObject, PlanOverridesInput
+from laguna.catalog.schemas import (
+    ApplicableThresholdObject,
+    PlanObject,
+    PlanOverridesInput,
+    ThresholdObject,
+    UsageThresholdInput,
+)
 from laguna.customers.schemas import CustomerObject
 from laguna.kernel.inputs import Boolean, FreeObject, IdField, Input, InstantField, ShortText, one_of
 from laguna.kernel.outputs import Instant, InstantMs, Output
@@ -28,7 +34,7 @@ class SubscriptionInput(Input):
     billing_entity_code: ShortText = None
     billing_entity_id: IdField = None
     plan_overrides: PlanOverridesInput | None = None
-    usage_thresholds: list[FreeObject] | None = None
+    usage_thresholds: list[UsageThresholdInput] | None = None
     progressive_billing_disabled: Boolean = None
     payment_method: FreeObject = None
     invoice_custom_section: FreeObject = None
@@ -91,7 +97,7 @@ class SubscriptionDetail(SubscriptionObject):
     """A subscription read on its own: with its plan."""
 
     plan: PlanObject
-    applicable_usage_thresholds: list[Output]
+    applicable_usage_thresholds: list[ApplicableThresholdObject]
     entitlements: list[Output]
 
 
@@ -99,6 +105,12 @@ class SubscriptionNews(SubscriptionDetail):
     """A subscription as webhooks tell of it: with plan and customer."""
 
     customer: CustomerObject
+
+
+class ThresholdNews(SubscriptionNews):
+    """A subscription whose usage has reached a threshold."""
+
+    usage_threshold: ThresholdObject
 
 
 class SubscriptionReply(Output):

@@ -12,10 +12,12 @@ from sqlalchemy import Select, select
 
 from laguna.catalog.schemas import PlanObject
 from laguna.catalog.service import plan_objects
+from laguna.catalog.thresholds import applicable_object
 from laguna.customers.service import customer_objects
 from laguna.kernel.context import Context
 from laguna.kernel.errors import not_found
 from laguna.models import BillingEntity, Customer, Plan, Subscription
+from laguna.subscriptions.applicable import applicable_thresholds
 from laguna.subscriptions.grid import BillingTime, Calendar, Interval, local_date, period_containing
 from laguna.subscriptions.periods import current_charges_period
 from laguna.subscriptions.schemas import SubscriptionDetail, SubscriptionNews, SubscriptionObject, own_fields
@@ -165,8 +167,12 @@ async def _plans_shown(context: Context, subscriptions: Sequence[Subscription]) 
 async def subscription_detail(context: Context, subscription: Subscription) -> SubscriptionDetail:
     fields = (await _shared_fields(context, [subscription]))[0]
     plans = await _plans_shown(context, [subscription])
+    thresholds = await applicable_thresholds(context, [subscription])
     return SubscriptionDetail(
-        **fields, plan=plans[subscription.plan_id], applicable_usage_thresholds=[], entitlements=[]
+        **fields,
+        plan=plans[subscription.plan_id],
+        applicable_usage_thresholds=[applicable_object(row) for row in thresholds[subscription.id]],
+        entitlements=[],
     )
 
 
@@ -179,13 +185,14 @@ async def subscription_news(
     rows = (await context.session.scalars(select(Customer).where(Customer.id.in_(ids)))).all()
     customers = await customer_objects(context, rows)
     fields = await _shared_fields(context, subscriptions)
+    thresholds = await applicable_thresholds(context, subscriptions)
     return [
         (
             subscription.id,
             SubscriptionNews(
                 **shared,
                 plan=plans[subscription.plan_id],
-                applicable_usage_thresholds=[],
+                applicable_usage_thresholds=[applicable_object(row) for row in thresholds[subscription.id]],
                 entitlements=[],
                 customer=customers[subscription.customer_id],
             ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -31,13 +31,43 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """When thresholds were reached, by their amounts: the times of the invoices made for them. Else `now`."""
+    """When thresholds were reached: with the first of the invoices made for some, in the order of their making, by
+    which usage had come so far: (usage, when). Else `now`."""
 
     now: datetime
-    billed_at: Mapping[int, datetime] = field(default_factory=dict[int, datetime])
+    billed: Sequence[tuple[int, datetime]] = ()
 
     def at(self, amount_cents: int) -> Progress:
-        return Progress(amount_cents, Decimal(1), self.billed_at.get(amount_cents, self.now))
+        billed_at = next((when for usage_cents, when in self.billed if usage_cents >= amount_cents), self.now)
+        return Progress(amount_cents, Decimal(1), billed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What usage has come to, over all periods: fixed thresholds, by their amounts, and whether the recurring one."""
+
+    fixed: tuple[int, ...] = ()
+    recurring: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.fixed) or self.recurring
+
+
+def passed(thresholds: Thresholds, billed_cents: int, more_cents: int) -> Passed:
+    """The thresholds on the way from usage that is billed to that and `more_cents` (spec 2 PGB-2).
+
+    200, 500 and 700, then every 1000: of 220, none billed, the first; of 220 more none; of 2200 more after 880 the
+    recurring one, once. It is counted from the largest fixed one, as it is shown (spec 1 W23).
+    """
+    if more_cents <= 0:
+        return Passed()
+    total, largest = billed_cents + more_cents, max(thresholds.fixed, default=0)
+    fixed = tuple(sorted(amount for amount in set(thresholds.fixed) if billed_cents < amount <= total))
+    recurring = False
+    if thresholds.recurring is not None:
+        before = max(billed_cents - largest, 0) // thresholds.recurring
+        recurring = (total - largest) // thresholds.recurring > before
+    return Passed(fixed, recurring)
 
 
 def progress(thresholds: Thresholds, total_cents: int, reached: Reached) -> list[Progress]:

@@ -12,11 +12,20 @@ from laguna.kernel import signals
 from laguna.kernel.context import Context
 from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.rows import refuse_taken
-from laguna.models import Attached, BillingEntity, BillingEntityTax, ChargeTax, CustomerTax, PlanTax, Tax
+from laguna.models import (
+    Attached,
+    BillingEntity,
+    BillingEntityTax,
+    ChargeTax,
+    CommitmentTax,
+    CustomerTax,
+    PlanTax,
+    Tax,
+)
 from laguna.taxes.amounts import TaxRate
 from laguna.taxes.schemas import TaxInput, TaxObject, tax_object
 
-ATTACHMENTS: tuple[type[Attached], ...] = (BillingEntityTax, CustomerTax, PlanTax, ChargeTax)
+ATTACHMENTS: tuple[type[Attached], ...] = (BillingEntityTax, CustomerTax, PlanTax, ChargeTax, CommitmentTax)
 
 
 async def create_tax(context: Context, data: TaxInput, problems: Problems) -> Tax:

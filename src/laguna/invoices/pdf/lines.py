@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,9 +34,12 @@ def row(kind: str, item: str, note: str = "", **cells: str) -> Row:
 
 
 def _period(fee: Fee, zone: ZoneInfo) -> tuple[date, date] | None:
-    if fee.from_at is None or fee.to_at is None:
+    start, end = fee.from_at, fee.to_at
+    if fee.fee_type == "commitment":  # shows none of its own, but stands with what it completes
+        start, end = (datetime.fromisoformat(fee.evidence[name]) for name in ("from", "to"))
+    if start is None or end is None:
         return None
-    return fee.from_at.astimezone(zone).date(), fee.to_at.astimezone(zone).date()
+    return start.astimezone(zone).date(), end.astimezone(zone).date()
 
 
 def _parts(fee: Fee) -> list[str]:
@@ -93,6 +96,8 @@ class FeeRows:
         name = text.line(fee.invoice_display_name or fee.item_name, longest_word=LONGEST_WORD)
         if fee.true_up_parent_fee_id:
             return self.labels.say("true_up", name=name)
+        if fee.fee_type == "commitment" and not fee.evidence["named"]:
+            return self.labels["minimum_commitment"]
         if fee.fee_type != "subscription":
             return name
         plan = text.line(fee.item_name, longest_word=LONGEST_WORD)
@@ -106,7 +111,7 @@ class FeeRows:
             return text.lines(fee.item_description)
         if fee.true_up_parent_fee_id:
             return " · ".join([self._minimum(fee), *self._days(fee)])
-        return " · ".join(self._days(fee) if fee.fee_type == "subscription" else _parts(fee))
+        return " · ".join(self._days(fee) if fee.fee_type in ("subscription", "commitment") else _parts(fee))
 
     def _days(self, fee: Fee) -> list[str]:
         """How much of its period a fee is for, if not for all of it."""
