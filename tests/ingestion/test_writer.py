@@ -138,6 +138,43 @@ async def test_events_survive_connections_that_break_at_any_moment(
     assert len(acknowledged) > 0.9 * 3200
 
 
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each group has, as they are committed. Gathering lasts until enough have come."""
+    counts: list[int] = []
+    commit = Lane.commit
+
+    async def count(self: Lane, events: int) -> None:
+        counts.append(events)
+        await commit(self, events)
+
+    monkeypatch.setattr(Lane, "commit", count)
+    monkeypatch.setattr(writer_module, "GATHER_SECONDS", 600.0)
+    return counts
+
+
+async def test_a_client_alone_is_never_waited_for(sender: Sender, groups: list[int]) -> None:
+    for number in range(3):
+        assert (await sender.event(**event(str(number)))).status_code == 200
+    assert (await sender.events(event("b"), event("c"))).status_code == 200
+    assert groups == [1, 1, 1, 2]
+
+
+async def test_a_group_waits_for_most_of_those_who_were_there_before(
+    app: FastAPI, sender: Sender, groups: list[int]
+) -> None:
+    app.state.writer._crowd = 10
+    answers = await asyncio.gather(*(sender.event(**event(str(number))) for number in range(9)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert groups == [9]
+
+
+async def test_a_batch_is_not_waited_with(app: FastAPI, sender: Sender, groups: list[int]) -> None:
+    app.state.writer._crowd = 10
+    assert (await sender.events(event("a"), event("b"))).status_code == 200
+    assert groups == [2]
+
+
 @pytest.mark.parametrize("committed", [True, False])
 async def test_a_commit_whose_answer_was_lost_is_looked_up(
     app: FastAPI, sender: Sender, monkeypatch: pytest.MonkeyPatch, committed: bool

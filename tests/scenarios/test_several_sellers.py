@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from support.billing import (
     fees,
     invoices,
@@ -82,7 +84,7 @@ def test_a_customer_who_comes_back_to_a_seller_goes_on_with_its_numbers(sandbox:
     ]
 
 
-def test_the_issuer_gives_number_and_header_and_the_customers_own_seller_everything_else(sandbox: Sandbox) -> None:
+def test_the_issuer_gives_everything_but_the_time_zone_which_is_the_customers_own_sellers(sandbox: Sandbox) -> None:
     client = sandbox("2024-01-01T00:00:00Z", document_number_prefix="HOME")
     for code, rate in (("own", 12), ("issuing", 50)):
         client.post("/taxes", {"tax": {"name": code, "code": code, "rate": rate}})
@@ -90,11 +92,19 @@ def test_the_issuer_gives_number_and_header_and_the_customers_own_seller_everyth
         client,
         "tokyo",
         timezone="Asia/Tokyo",
-        net_payment_term=10,
+        net_payment_term=99,
         tax_codes=["own"],
+        billing_configuration={"invoice_grace_period": 9, "document_locale": "de"},
+    )
+    make_seller(
+        client,
+        "paris",
+        legal_name="Paris SARL",
+        timezone="Europe/Paris",
+        net_payment_term=10,
+        tax_codes=["issuing"],
         billing_configuration={"invoice_grace_period": 2, "document_locale": "fr"},
     )
-    make_seller(client, "paris", legal_name="Paris SARL", tax_codes=["issuing"], net_payment_term=99)
     make_plan(client, amount_cents=1000)
     make_customer(client, billing_entity_code="tokyo")
     subscription = subscribe(client, billing_entity_code="paris")
@@ -107,7 +117,7 @@ def test_the_issuer_gives_number_and_header_and_the_customers_own_seller_everyth
     final = only_invoice(client)
     assert (final["number"], final["issuing_date"]) == ("PARIS-001-001", "2024-02-03")
     assert (final["net_payment_term"], final["payment_due_date"]) == (10, "2024-02-13")
-    assert [(tax["tax_code"], tax["amount_cents"]) for tax in final["applied_taxes"]] == [("own", 120)]
+    assert [(tax["tax_code"], tax["amount_cents"]) for tax in final["applied_taxes"]] == [("issuing", 500)]
     assert final["customer"]["applicable_timezone"] == "Asia/Tokyo"
     printed = text(client.http.get(final["file_url"]).content)
     assert "Paris SARL" in printed
@@ -115,18 +125,22 @@ def test_the_issuer_gives_number_and_header_and_the_customers_own_seller_everyth
     assert "Facture" in printed
 
 
-def test_usage_is_taxed_by_the_customers_own_seller(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("issuer", [{}, {"billing_entity_code": "south"}])
+def test_usage_is_taxed_by_who_issues(sandbox: Sandbox, issuer: Json) -> None:
     client = sandbox()
     client.post("/taxes", {"tax": {"name": "Home", "code": "home", "rate": 20, "applied_to_organization": True}})
     client.post("/taxes", {"tax": {"name": "North", "code": "north", "rate": 12}})
-    make_seller(client, "north", tax_codes=["north"])
+    client.post("/taxes", {"tax": {"name": "South", "code": "south", "rate": 7}})
+    for code in ("north", "south"):
+        make_seller(client, code, tax_codes=[code])
     make_plan(client, charges=[standard(make_metric(client), "10")])
     make_customer(client, billing_entity_code="north")
-    subscribe(client)
+    subscribe(client, **issuer)
     use(client, "2024-01-10T00:00:00Z")
     usage = client.get("/customers/acme/current_usage", {"external_subscription_id": "sub"})["customer_usage"]
     client.at("2024-02-01T00:00:00Z")
-    assert (usage["taxes_amount_cents"], only_invoice(client)["taxes_amount_cents"]) == (120, 120)
+    taxes = 70 if issuer else 120
+    assert (usage["taxes_amount_cents"], only_invoice(client)["taxes_amount_cents"]) == (taxes, taxes)
 
 
 def test_a_draft_keeps_its_issuer_when_customer_and_subscription_move(sandbox: Sandbox) -> None:
@@ -258,16 +272,19 @@ def test_a_sellers_new_time_zone_loses_no_event_and_bills_none_twice(sandbox: Sa
         assert [[fee["units"] for fee in fees(each)] for each in billed] == [[], ["3.0"]]
 
 
-def test_an_empty_invoice_is_issued_as_the_customers_own_seller_wants_it(sandbox: Sandbox) -> None:
+def test_an_empty_invoice_is_issued_as_its_seller_wants_it(sandbox: Sandbox) -> None:
     client = sandbox()
     make_seller(client, "silent", finalize_zero_amount_invoice=False)
+    make_seller(client, "home")
     make_plan(client)
     make_customer(client, "a", billing_entity_code="silent")
     make_customer(client, "b")
     subscribe(client, customer="a", external_id="a")
+    make_customer(client, "c", billing_entity_code="silent")
     subscribe(client, customer="b", external_id="b", billing_entity_code="silent")
+    subscribe(client, customer="c", external_id="c", billing_entity_code="home")
     client.at("2024-02-01T00:00:00Z")
-    assert [(each["customer"]["external_id"], each["status"]) for each in invoices(client)] == [("b", "finalized")]
+    assert [(each["customer"]["external_id"], each["status"]) for each in invoices(client)] == [("c", "finalized")]
 
 
 def test_a_partner_bills_the_seller_and_takes_none_of_its_numbers(sandbox: Sandbox) -> None:

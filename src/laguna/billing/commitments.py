@@ -131,7 +131,7 @@ async def _fees_before(context: Context, due: Sequence[_Due], drafts: Sequence[U
 def _fee(due: _Due, found: Missing, counted: Counter[str], sources: TaxSources) -> FeeDocument:
     party, commitment, period = due.line.billable.party, due.commitment, due.period
     amount = ZERO + found.amount_cents
-    taxes = sources.of_fee(commitment.id, party.plan.id, party.customer.id, party.own_entity.id)
+    taxes = sources.of_fee(commitment.id, party.plan.id, party.customer.id, party.entity.id)
     taxable = TaxableFee(found.amount_cents, amount, taxes=taxes)
     name = commitment.invoice_display_name or NAME
     return FeeDocument(

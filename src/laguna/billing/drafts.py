@@ -5,14 +5,14 @@ A draft's lines keep their ranges; fees, taxes and dates are computed as of now,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, false, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from laguna.accounts.test_clock import wake
@@ -35,7 +35,6 @@ from laguna.subscriptions.periods import Range, Ranges, exclusive_end
 IN_ORDER = (Invoice.issuing_date, Invoice.created_at, Invoice.id)
 # settings of a billing entity that dates of drafts follow, where a customer has none of its own (CUS-10 to CUS-15)
 INHERITED: Mapping[str, InstrumentedAttribute[Any]] = {
-    "timezone": Customer.timezone,
     "invoice_grace_period": Customer.invoice_grace_period,
     "net_payment_term": Customer.net_payment_term,
     "subscription_invoice_issuing_date_anchor": Customer.subscription_invoice_issuing_date_anchor,
@@ -122,16 +121,17 @@ async def _orders(context: Context, drafts: Sequence[Invoice], *, finalize: bool
     parties = await parties_of(context, [subscription for _, subscription in rows])
     succeeded = await taken_over(context, [subscription.id for _, subscription in rows])
     entities = await entities_of(context)
+    issuers = {draft.id: entities[draft.billing_entity_id] for draft in drafts}  # they stay, whoever would issue by now
     billables: dict[UUID, list[Billable]] = {draft.id: [] for draft in drafts}
     for (line, _), party in zip(rows, parties, strict=True):
-        billables[line.invoice_id].append(_billable(line, party, party.subscription.id in succeeded))
+        issued = replace(party, entity=issuers[line.invoice_id])
+        billables[line.invoice_id].append(_billable(line, issued, party.subscription.id in succeeded))
     return [
         Order(
             billables[draft.id],
             Draft(
                 id=draft.id,
                 created_at=draft.created_at,
-                entity=entities[draft.billing_entity_id],
                 dates=InvoiceDates(draft.issuing_date, draft.expected_finalization_date, draft.payment_due_date),
                 finalize=finalize,
             ),
@@ -258,20 +258,35 @@ async def _customers_changed(context: Context, fact: signals.Fact) -> None:
 
 @signals.receives(signals.BillingEntitiesChanged)
 async def _entities_changed(context: Context, fact: signals.Fact) -> None:
-    """Only customers who inherit what changed are concerned (CUS-20, spec 4 §3.4)."""
+    """What the entity issues to customers who inherit what changed is concerned (CUS-20, W-22, spec 4 §3.4), and by a
+    new time zone all of those who are its own."""
     assert isinstance(fact, signals.BillingEntitiesChanged)
-    customers = select(Customer.id).where(Customer.billing_entity_id.in_(fact.ids))
     inherits: list[ColumnElement[bool]] = [
         column.is_(None) for name, column in INHERITED.items() if name in fact.fields
     ]
     if "tax_codes" in fact.fields:
         inherits.append(~exists().where(CustomerTax.owner_id == Customer.id))
-    if inherits:
-        concerned = customers.where(or_(*inherits))
-        await _hold(context, Subscription.customer_id.in_(concerned))
-        await _flag(context, Invoice.customer_id.in_(concerned))
+    of_organization = select(Customer.id).where(Customer.organization_id == context.organization_id)
+    inheriting = of_organization.where(or_(false(), *inherits))
+    moved = of_organization.where(
+        Customer.billing_entity_id.in_(fact.ids) & Customer.timezone.is_(None) if "timezone" in fact.fields else false()
+    )
+    if not inherits and "timezone" not in fact.fields:
+        return
+    of_moved = Subscription.customer_id.in_(moved)
+    await _hold(context, of_moved | (_issued_by(fact.ids) & Subscription.customer_id.in_(inheriting)))
+    issued = Invoice.billing_entity_id.in_(fact.ids) & Invoice.customer_id.in_(inheriting)
+    await _flag(context, Invoice.customer_id.in_(moved) | issued)
     if "timezone" in fact.fields:
-        await _reschedule(context, Subscription.customer_id.in_(customers.where(Customer.timezone.is_(None))))
+        await _reschedule(context, of_moved)
+
+
+def _issued_by(entity_ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Subscriptions whose invoices come from one of these entities (BEN-2)."""
+    customers = select(Customer.id).where(Customer.billing_entity_id.in_(entity_ids))
+    return Subscription.billing_entity_id.in_(entity_ids) | (
+        Subscription.billing_entity_id.is_(None) & Subscription.customer_id.in_(customers)
+    )
 
 
 async def _reschedule(context: Context, condition: ColumnElement[bool]) -> None:

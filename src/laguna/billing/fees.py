@@ -68,7 +68,7 @@ def subscription_fees(billable: Billable, sources: TaxSources) -> list[FeeDocume
     )
     if fee is None:
         return []
-    taxes = sources.of_fee(None, plan.id, party.customer.id, party.own_entity.id)
+    taxes = sources.of_fee(None, plan.id, party.customer.id, party.entity.id)
     taxable = TaxableFee(fee.amount_cents, fee.precise_amount_cents, taxes=taxes)
     return [
         FeeDocument(
@@ -127,7 +127,7 @@ def _charge_fees(billable: Billable, lines: Sequence[RatedLine], sources: TaxSou
 
 def _true_up_fee(billable: Billable, missing: TrueUp, parent: FeeDocument, sources: TaxSources) -> FeeDocument:
     party, amounts = billable.party, missing.amounts
-    taxes = sources.of_fee(parent.charge_id, party.plan.id, party.customer.id, party.own_entity.id)
+    taxes = sources.of_fee(parent.charge_id, party.plan.id, party.customer.id, party.entity.id)
     taxable = TaxableFee(amounts.amount_cents, amounts.precise_amount_cents, taxes=taxes)
     return replace(
         parent,
@@ -159,7 +159,7 @@ def _charge_fee(billable: Billable, line: RatedLine, sources: TaxSources) -> Fee
     party, charge, amounts = billable.party, line.charge, line.amounts
     period = billable.ranges.charges
     assert period is not None, "usage is only rated over a range"
-    taxes = sources.of_fee(charge.id, party.plan.id, party.customer.id, party.own_entity.id)
+    taxes = sources.of_fee(charge.id, party.plan.id, party.customer.id, party.entity.id)
     taxable = TaxableFee(amounts.amount_cents, amounts.precise_amount_cents, taxes=taxes)
     return FeeDocument(
         subscription_id=party.subscription.id,

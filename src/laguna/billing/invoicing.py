@@ -84,11 +84,10 @@ CUSTOMER_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft that is computed again, and maybe finalized with it. Who issues it stays, whoever would by now."""
+    """A draft that is computed again, and maybe finalized with it."""
 
     id: UUID
     created_at: datetime
-    entity: BillingEntity
     dates: InvoiceDates
     finalize: bool
 
@@ -132,7 +131,7 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
         [charge.id for plan_charges in charges.values() for charge in plan_charges],
         charges,
         {billable.party.customer.id for billable in billables},
-        {billable.party.own_entity.id for billable in billables},
+        {billable.party.entity.id for billable in billables},
         [commitment.id for commitment in commitments.values()],
     )
     followed = {
@@ -216,7 +215,6 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
     progressive = first.occasion is Occasion.PROGRESSIVE
     timing = Timing.RECURRING if recurring else Timing.IMMEDIATE if progressive else Timing.SUBSCRIPTION
     settings = party.date_settings
-    issuer = draft.entity if draft else party.entity
     dates = invoice_dates(timing, local_date(first.billed_at or context.now, party.zone), settings)
     if draft is not None and draft.finalize:
         dates = finalized_dates(timing, draft.dates, local_date(context.now, party.zone), settings)
@@ -235,7 +233,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         id=draft.id if draft else new_id(),
         customer_id=party.customer.id,
         customer_sequential_id=party.customer.sequential_id,
-        billing_entity_id=issuer.id,
+        billing_entity_id=party.entity.id,
         invoice_type="progressive_billing" if progressive else "subscription",
         status=status,
         currency=party.plan.amount_currency,
@@ -248,7 +246,7 @@ def _invoice(context: Context, order: Order, lines: Sequence[LineDocument]) -> I
         created_at=draft.created_at if draft else context.now,
         lines=lines,
         totals=figures,
-        seller=_copy(issuer, SELLER_FIELDS),
+        seller=_copy(party.entity, SELLER_FIELDS),
         customer={**_copy(party.customer, CUSTOMER_FIELDS), "document_locale": party.document_locale},
         thresholds=order.thresholds,
     )

@@ -19,19 +19,22 @@ from laguna.subscriptions.service import calendar_of
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A subscription and everything its invoice depends on. `entity` issues, `own_entity` is the customer's."""
+    """A subscription and everything its invoice depends on.
+
+    `entity` issues: its are the settings and taxes that the customer has none of (spec 2 W-22). The time zone alone is
+    the customer's own entity's, as it is one for all that the customer has.
+    """
 
     subscription: Subscription
     plan: Plan
     customer: Customer
     entity: BillingEntity
-    own_entity: BillingEntity
     calendar: Calendar
 
     @property
     def timezone(self) -> str:
         """The customer's applicable time zone (CUS-10)."""
-        return applicable_timezone(self.customer, self.own_entity)
+        return self.calendar.timezone.key
 
     @property
     def zone(self) -> ZoneInfo:
@@ -39,12 +42,12 @@ class Party:
 
     @property
     def date_settings(self) -> DateSettings:
-        return date_settings(self.customer, self.own_entity)
+        return date_settings(self.customer, self.entity)
 
     @property
     def document_locale(self) -> str:
         """The language of documents (CUS-14)."""
-        return self.customer.document_locale or self.own_entity.document_locale
+        return self.customer.document_locale or self.entity.document_locale
 
     @property
     def display_name(self) -> str:
@@ -53,7 +56,7 @@ class Party:
 
     @property
     def finalizes_zero(self) -> bool:
-        return finalizes_zero(self.customer, self.own_entity)
+        return finalizes_zero(self.customer, self.entity)
 
 
 def applicable_timezone(customer: Customer, entity: BillingEntity) -> str:
@@ -106,15 +109,14 @@ async def parties_of(context: Context, subscriptions: Sequence[Subscription]) ->
     for subscription in subscriptions:
         plan = plans[subscription.plan_id]
         customer = customers[subscription.customer_id]
-        own_entity = entities[customer.billing_entity_id]
+        timezone = applicable_timezone(customer, entities[customer.billing_entity_id])
         found.append(
             Party(
                 subscription=subscription,
                 plan=plan,
                 customer=customer,
                 entity=entities[subscription.billing_entity_id or customer.billing_entity_id],
-                own_entity=own_entity,
-                calendar=calendar_of(subscription, plan, applicable_timezone(customer, own_entity)),
+                calendar=calendar_of(subscription, plan, timezone),
             )
         )
     return found

@@ -38,6 +38,7 @@ QUEUE_BYTES_MAX = 128 * 2**20
 WAIT_SECONDS_MAX = 10.0  # a request that can't be stored for so long is told to come again
 PROBED_GROUPS = 100  # after a duplicate, so many groups are looked up before they are stored
 PAUSE_SECONDS = 0.02  # before what failed is tried again
+GATHER_SECONDS = 0.005  # how long a small group waits for the clients of the one before to come again
 
 _NO_TURN = nullcontext()
 
@@ -71,6 +72,8 @@ class Writer:
         self._turns = asyncio.Lock()
         self._doubtful: list[Doubtful] = []
         self._wanted = asyncio.Event()
+        self._crowd = 0  # requests that were open at once when the last group was taken
+        self._enough: asyncio.Future[None] | None = None  # of a group that gathers
         self._stopping = False
         self._lane: Lane | None = None
         self._probes = 0
@@ -132,6 +135,8 @@ class Writer:
                     submission.prepare(catalog)
             self._queue.append(submission)  # also while stopping: it was counted before, and is waited for
             self._wanted.set()
+            if self._enough is not None and self._is_gathered():
+                self._end_gathering()
             return await submission.done
         finally:
             self._rows -= len(events)
@@ -146,8 +151,12 @@ class Writer:
             try:
                 if self._doubtful:
                     await self._settle(self._doubtful.pop(0))
-                elif group := self._take():
+                elif self._queue or self._locked:
+                    await self._gather()
+                    group = self._take()
+                    self._crowd = len(group) + len(self._queue)
                     await self._store(group)
+                    self._crowd = max(self._crowd, len(group) + len(self._queue))
                 else:
                     self._wanted.clear()
                     await self._wanted.wait()
@@ -160,6 +169,29 @@ class Writer:
                 await asyncio.sleep(PAUSE_SECONDS)
             if self._locked and not self._queue:
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _gather(self) -> None:
+        """Let a group grow for a moment when many clients send single events.
+
+        They send the next one when the last is answered: half of them would be stored while the other half is on its
+        way, each half by statements and a flush that would do for both. A client alone is never waited for.
+        """
+        if self._is_gathered() or self._stopping:
+            return
+        self._enough = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._end_gathering)
+        try:
+            await self._enough
+        finally:
+            timer.cancel()
+            self._enough = None
+
+    def _is_gathered(self) -> bool:
+        return len(self._queue) >= self._crowd * 9 // 10 or bool(self._locked or self._queue[0].batch)
+
+    def _end_gathering(self) -> None:
+        if self._enough is not None and not self._enough.done():
+            self._enough.set_result(None)
 
     def _take(self) -> list[Submission]:
         """The next group, in the order of arrival. Of requests that share an event the later waits for the next

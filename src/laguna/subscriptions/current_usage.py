@@ -207,18 +207,19 @@ async def rate_running(
 async def usage_taxes(context: Context, running: RunningPeriod, lines: Sequence[RatedLine]) -> int:
     """Taxes of usage, rounded once (spec 1 §6.3)."""
     customer, plan = running.customer, running.plan
+    issuer = running.subscription.billing_entity_id or customer.billing_entity_id
     sources = await tax_sources(
         context.session,
         {line.charge.id for line in lines},
         [plan.id],
         [customer.id],
-        [customer.billing_entity_id],
+        [issuer],
     )
     fees = [
         TaxableFee(
             line.amounts.amount_cents,
             line.amounts.precise_amount_cents,
-            taxes=sources.of_fee(line.charge.id, plan.id, customer.id, customer.billing_entity_id),
+            taxes=sources.of_fee(line.charge.id, plan.id, customer.id, issuer),
         )
         for line in lines
     ]
