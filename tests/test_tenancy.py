@@ -34,6 +34,7 @@ WITHOUT_KEY = {
     "/docs/oauth2-redirect",
     "/redoc",
     "/documents/{name}",  # the link is the key
+    "/logos/{organization_id}/{digest}",
 }
 WITH_OPERATOR_KEY = {"/admin/organizations"}
 HISTORICAL = {"external_historical_usage_amount_cents": 900}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from laguna.accounts import admin, test_clock
+from laguna.accounts import admin, logo_routes, test_clock
 from laguna.accounts import routes as accounts_routes
 from laguna.billing import drafts, endings, override_routes, progressive, repriced, run, trials
 from laguna.billing import routes as billing_routes
@@ -19,7 +19,7 @@ from laguna.ingestion import routes as ingestion_routes
 from laguna.ingestion.writer import Writer
 from laguna.invoices import document_routes
 from laguna.invoices import routes as invoices_routes
-from laguna.invoices.pdf import links
+from laguna.kernel.public import serve_at
 from laguna.metrics import backfill
 from laguna.metrics import routes as metrics_routes
 from laguna.settings import Settings
@@ -35,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     test_clock.router,
     test_clock.waiting_router,
     accounts_routes.router,
+    logo_routes.file_router,
     taxes_routes.router,
     customers_routes.router,
     metrics_routes.router,
@@ -66,7 +67,7 @@ TIMERS = (
 @asynccontextmanager
 async def running(app: FastAPI, configuration: Settings) -> AsyncGenerator[None]:
     """What a process of the API runs beside its requests."""
-    links.serve_at(configuration.reachable_url)
+    serve_at(configuration.reachable_url)
     app.state.max_batch_events = configuration.max_batch_events
     app.state.writer = writer = Writer(app.state.database)
     writer.start()

@@ -12,10 +12,10 @@ import structlog
 
 from laguna import modules
 from laguna.accounts import test_clock
-from laguna.invoices.pdf import links
 from laguna.kernel import collector, jobs, timers
 from laguna.kernel.db import Database, connect
 from laguna.kernel.logs import configure_logs
+from laguna.kernel.public import serve_at
 from laguna.settings import settings
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ async def run() -> None:
     assert configuration.database_url, "the worker needs a database"
     configure_logs(configuration.log_format, configuration.log_level)
     collector.look_rarely()
-    links.serve_at(configuration.reachable_url)  # of the invoices that webhooks show
+    serve_at(configuration.reachable_url)  # of the invoices that webhooks show
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

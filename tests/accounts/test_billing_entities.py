@@ -129,7 +129,6 @@ BAD: dict[str, tuple[Json, str, str]] = {
     "e-invoices nowhere": ({"einvoicing": True}, "einvoicing", "country_must_be_present"),
     "e-invoices elsewhere": ({"country": "ES", "einvoicing": True}, "einvoicing", "country_not_supported"),
     "e-invoices": ({"country": "DE", "einvoicing": True}, "einvoicing", "unsupported_value"),
-    "logo": ({"logo": "data:image/png;base64," + "A" * 20_000}, "logo", "unsupported_value"),
     "sections": ({"invoice_custom_section_codes": ["a"]}, "invoice_custom_section_codes", "unsupported_value"),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from laguna.invoices.pdf.text import line, lines
 from laguna.kernel.catalogs import LOCALES
 from laguna.models import CustomerMetadata, Fee, Invoice
 from support.pdf import missing_glyphs, pages, plain, reader, spans, text
+from support.pictures import JPEG, png
 
 MARGIN = 0.54 * 72
 ONE = [("Premium", [sample_fee("API calls", 12500, 100)])]
@@ -511,13 +511,55 @@ def test_the_file_says_what_it_is() -> None:
     assert str(about.creation_date) == "2024-02-01 00:00:00+00:00"
 
 
-def test_a_logo_stands_at_the_top() -> None:
-    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-    logo = {"format": "png", "base64": pixel}
-    assert base64.b64decode(pixel).startswith(b"\x89PNG")
-    (page,) = reader(pdf(seller={"logo": logo})).pages
-    assert len(page.images) == 1
-    assert len(reader(pdf()).pages[0].images) == 0
+def at(pdf: bytes) -> tuple[float, float, float, float]:
+    """Where the one picture of the first page stands: left, bottom, width and height in points."""
+    page = reader(pdf).pages[0]
+    found: list[tuple[float, float, float, float]] = []
+
+    def visit(operator: bytes, operands: Any, matrix: Any, _: Any) -> None:
+        if operator == b"Do":
+            a, _b, _c, d, e, f = matrix
+            found.append((e, f if d > 0 else f + d, a, abs(d)))
+
+    page.extract_text(visitor_operand_before=visit)
+    (place,) = found
+    return place
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shown"),
+    [
+        (1200, 120, (147.4, 14.74)),  # 52 mm wide
+        (100, 900, (5.04, 45.35)),  # 16 mm high
+        (12, 10, (12, 10)),  # never enlarged
+    ],
+)
+def test_a_logo_stands_at_the_top_right_and_moves_nothing(width: int, height: int, shown: tuple[float, float]) -> None:
+    told = document(sample(ONE))
+    made, without = render_pdf({**told, "logo": png(width, height)}), render_pdf(told)
+    page = reader(made).pages[0]
+    left, bottom, *size = at(made)
+    assert size == pytest.approx(shown, abs=0.1)
+    assert left + size[0] == pytest.approx(float(page.mediabox.right) - MARGIN, abs=0.1)
+    assert bottom + size[1] == pytest.approx(float(page.mediabox.top) - MARGIN, abs=0.1)
+    assert spans(page) == spans(reader(without).pages[0])
+    assert text(made) == text(without)
+
+
+def test_a_jpeg_is_a_logo_too_and_only_on_the_first_page() -> None:
+    first, *others = reader(render_pdf({**document(sample([("Premium", sample_fees(60))])), "logo": JPEG})).pages
+    assert len(others) == 2
+    assert "/XObject" in first["/Resources"]
+    assert not any("/XObject" in page["/Resources"] for page in others)
+
+
+def test_long_metadata_stands_beside_the_logo() -> None:
+    told = document(sample(ONE, metadata=[metadata("Project", "word " * 40)]))
+    made = render_pdf({**told, "logo": png(1200, 350)})
+    left, bottom, *_ = at(made)
+    beside = [span for span in spans(reader(made).pages[0]) if span.height > bottom]
+    assert beside
+    assert all(span.right < left for span in beside)
 
 
 def test_other_requests_go_on_while_a_document_is_rendered() -> None:

@@ -9,6 +9,7 @@ import psycopg
 
 from support.billing import make_customer, make_metric, make_plan, standard, subscribe, use
 from support.client import Client
+from support.pictures import encoded, png
 
 MARK = "alpha-secret"
 NOW = "2024-01-10T00:00:00Z"  # where its test clock has to start
@@ -94,7 +95,12 @@ def make_everything(client: Client) -> Tenant:
     tenant = Tenant(client, parameters=dict(PARAMETERS))
     tax = {"name": f"{MARK} VAT", "code": f"{MARK}-tax", "rate": 20, "applied_to_organization": True}
     tenant.ids["tax"] = client.post("/taxes", {"tax": tax})["tax"]["lago_id"]
-    entity = {"code": f"{MARK}-entity", "name": f"{MARK} branch", "tax_codes": [f"{MARK}-tax"]}
+    entity = {
+        "code": f"{MARK}-entity",
+        "name": f"{MARK} branch",
+        "tax_codes": [f"{MARK}-tax"],
+        "logo": encoded(png(2, 2)),
+    }
     client.post("/billing_entities", {"billing_entity": entity})
     filters = [{"key": "region", "values": [f"{MARK}-europe"]}]
     tenant.ids["metric"] = make_metric(client, f"{MARK}-metric", "sum_agg", field_name="size", filters=filters)

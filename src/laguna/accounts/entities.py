@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from laguna.accounts.entity_schemas import EMAIL_SETTINGS, BillingEntityInput, NewBillingEntityInput
+from laguna.accounts.logos import keep_logo, read_logo
 from laguna.kernel import signals
 from laguna.kernel.catalogs import EU_COUNTRIES
 from laguna.kernel.context import Context
@@ -43,6 +44,7 @@ FIELDS = (
     "state",
     "zipcode",
     "country",
+    "logo_digest",
 )
 CONFIGURATION_FIELDS = (
     "invoice_footer",
@@ -67,8 +69,10 @@ async def create_entity(context: Context, data: NewBillingEntityInput, problems:
     check_entity(values, None, problems)
     if "code" not in problems:
         await refuse_taken(context, problems, BillingEntity, "code", data.code)
+    logo = await read_logo(data.logo, problems)
     problems.check()
     assert data.name is not None
+    values["logo_digest"] = await keep_logo(context, logo)
     identifier = new_id()
     entity = BillingEntity(
         id=identifier,
@@ -91,7 +95,10 @@ async def update_entity(
 ) -> BillingEntity:
     values = _values(data)
     check_entity(values, entity, problems)
+    logo = await read_logo(data.logo, problems)
     problems.check()
+    if "logo" in values:
+        values["logo_digest"] = await keep_logo(context, logo)
     await change_entity(context, entity, values)
     return entity
 
@@ -138,7 +145,7 @@ def _assign(entity: BillingEntity, values: Mapping[str, Any]) -> set[str]:
 def check_entity(values: Mapping[str, Any], entity: BillingEntity | None, problems: Problems) -> None:
     """Report what can't be so of an entity that is new or given (spec 4 §3.2)."""
     problems.mandatory(values, [field for field in values if field in NOT_NULL])
-    problems.unsupported(values, {"invoice_custom_section_codes": [], "logo": None})
+    problems.unsupported(values, {"invoice_custom_section_codes": []})
     if len(values.get("invoice_footer") or "") > FOOTER_MAX:
         problems.add("invoice_footer", "value_is_too_long")
     if len(values.get("document_number_prefix") or "") > PREFIX_MAX:

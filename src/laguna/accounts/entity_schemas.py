@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+from laguna.accounts.logos import logo_url
 from laguna.kernel.inputs import (
     Boolean,
     CountryField,
@@ -130,7 +131,13 @@ _ENTITY_COLUMNS = tuple(
 
 def _entity_fields(entity: BillingEntity) -> dict[str, Any]:
     fields = {name: getattr(entity, name) for name in _ENTITY_COLUMNS}
-    return {**fields, "lago_id": entity.id, "eu_tax_management": False, "einvoicing": False, "logo_url": None}
+    return {
+        **fields,
+        "lago_id": entity.id,
+        "eu_tax_management": False,
+        "einvoicing": False,
+        "logo_url": logo_url(entity),
+    }
 
 
 def billing_entity_object(entity: BillingEntity) -> BillingEntityObject:

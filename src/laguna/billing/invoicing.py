@@ -52,6 +52,7 @@ SELLER_FIELDS = (
     "state",
     "zipcode",
     "country",
+    "logo_digest",
     "invoice_footer",
     "document_locale",
 )

@@ -8,7 +8,7 @@ from laguna.models.event import Event, EventStream, FaultyEvent, WriterLane
 from laguna.models.invoice import Fee, FeeTax, Invoice, InvoiceLine, InvoiceParties, InvoiceTax
 from laguna.models.lifetime import LifetimeUsage
 from laguna.models.metric import BillableMetric, BillableMetricFilter
-from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Organization
+from laguna.models.organization import ApiKey, BillingEntity, CustomerSequence, Logo, Organization
 from laguna.models.server import ServerSecret
 from laguna.models.subscription import Subscription
 from laguna.models.tax import Attached, BillingEntityTax, ChargeTax, CommitmentTax, CustomerTax, PlanTax, Tax
@@ -45,6 +45,7 @@ __all__ = [
     "InvoicePdf",
     "InvoiceTax",
     "LifetimeUsage",
+    "Logo",
     "Organization",
     "Plan",
     "PlanTax",

@@ -69,7 +69,21 @@ class BillingEntity(Resource):
     state: Mapped[str | None]
     zipcode: Mapped[str | None]
     country: Mapped[str | None]
+    logo_digest: Mapped[str | None]  # of one of the organization's logos
     invoice_sequence: Mapped[int] = mapped_column(BigInteger, default=0)  # last number taken by all its invoices
+
+
+class Logo(Base):
+    """A picture that stands, or once stood, for a billing entity. Named by the SHA-256 of its bytes, in hexadecimal,
+    and never changed: invoices keep to it."""
+
+    __tablename__ = "logos"
+
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    content_type: Mapped[str]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
 
 
 class ApiKey(Row):

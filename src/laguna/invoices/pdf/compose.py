@@ -109,7 +109,7 @@ def _parties(source: Source, labels: Labels, style: Style) -> dict[str, Any]:
         "from": issuer,
         "bill_to": receiver,
         "fields": [[text.line(item.key), text.line(item.value)] for item in shown],
-        "logo": source.seller.get("logo"),
+        "logo": source.seller.get("logo_digest"),
     }
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.kernel.clock import system_now
+from laguna.kernel.public import PublicUrl
 from laguna.models import Invoice, ServerSecret
 
 PRINTABLE_STATUSES = ("finalized", "voided")  # drafts have no document (spec 3 DOC-1)
@@ -25,16 +26,6 @@ SECRET_NAME = "documents"  # noqa: S105 - its name; the migration that brought d
 VALID_DAYS = 30  # at least, and less than twice as many: links change rarely, so that what is shown can be compared
 _PURPOSE = b"invoice pdf\x00"
 _ID_BYTES, _DAY_BYTES, _PROOF_BYTES = 16, 3, 20
-
-
-class PublicUrl:
-    """Where this process says its documents are served; each process that makes links sets it when it starts."""
-
-    value = "http://127.0.0.1:3000"
-
-
-def serve_at(url: str) -> None:
-    PublicUrl.value = url.rstrip("/")
 
 
 def last_day(today: date) -> date:

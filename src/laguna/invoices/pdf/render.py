@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import threading
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from typing import Any, Literal, overload
 
 import typst
 
+from laguna.kernel.pictures import picture_of
+
 _FOLDER = Path(__file__).parent
 TAGGED_ROWS = 200  # longer tables are not tagged for screen readers: the tags would be most of the file
 REMEMBERED = 10  # documents whose parts a compiler keeps, to render the like faster
@@ -24,7 +25,10 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pdf")  # starts 
 
 
 async def render(document: Mapping[str, Any]) -> bytes:
-    """The PDF of `{"content": ..., "parties": ...}`, without holding up other requests."""
+    """The PDF of `{"content": ..., "parties": ..., "logo": ...}`, without holding up other requests.
+
+    The logo is the bytes of a PNG or JPEG; None, or no logo at all, where there is none.
+    """
     return await asyncio.get_running_loop().run_in_executor(_thread, render_pdf, document)
 
 
@@ -51,15 +55,13 @@ def _compile(document: Mapping[str, Any], to: Literal["pdf"]) -> bytes: ...
 @overload
 def _compile(document: Mapping[str, Any], to: Literal["png"]) -> bytes | list[bytes]: ...
 def _compile(document: Mapping[str, Any], to: Literal["pdf", "png"]) -> bytes | list[bytes]:
-    content, parties = document["content"], dict(document["parties"])
-    if logo := parties.get("logo"):
-        parties["logo"] = {"format": logo["format"], "bytes": list(base64.b64decode(logo["base64"]))}
+    content = document["content"]
     rows = sum(len(section["rows"]) for section in content["sections"])
     issued_at = datetime.fromisoformat(content["issued_at"]).replace(tzinfo=UTC)
     with _lock:
         made = _compiler("invoice.typ").compile(
             format=to,
-            sys_inputs={"document": json.dumps({"content": content, "parties": parties})},
+            sys_inputs={"document": json.dumps({**document, "logo": _logo(document.get("logo"))})},
             timestamp=issued_at,  # a clock would make each rendering different
             pdf_tags=rows <= TAGGED_ROWS,
         )
@@ -67,6 +69,13 @@ def _compile(document: Mapping[str, Any], to: Literal["pdf", "png"]) -> bytes | 
             _forget()
     assert made is not None
     return made
+
+
+def _logo(data: bytes | None) -> dict[str, Any] | None:
+    picture = picture_of(data) if data else None
+    if data is None or picture is None:
+        return None
+    return {"format": picture.format, "width": picture.width, "height": picture.height, "bytes": list(data)}
 
 
 def _forget() -> None:

@@ -24,6 +24,7 @@ from laguna.models import (
     InvoiceParties,
     InvoicePdf,
     InvoiceTax,
+    Logo,
     Plan,
     Subscription,
 )
@@ -34,7 +35,8 @@ RowT = TypeVar("RowT", Fee, InvoiceTax)
 
 
 async def printed(context: Context, invoice: Invoice) -> dict[str, Any]:
-    """What the PDF says: `content` and `parties`. The first call writes it down; two at once write it once."""
+    """What the PDF says: `content` and `parties`, and the `logo` that these name. The first call writes it down; two at
+    once write it once."""
     query = select(InvoicePdf.content, InvoicePdf.parties).where(
         InvoicePdf.organization_id == context.organization_id, InvoicePdf.invoice_id == invoice.id
     )
@@ -42,7 +44,15 @@ async def printed(context: Context, invoice: Invoice) -> dict[str, Any]:
     if found is None:
         await write_down(context, [invoice])
         found = (await context.session.execute(query)).one()
-    return {"content": found.content, "parties": found.parties}
+    logo = await _logo(context, found.parties.get("logo"))
+    return {"content": found.content, "parties": found.parties, "logo": logo}
+
+
+async def _logo(context: Context, digest: str | None) -> bytes | None:
+    if digest is None:
+        return None
+    query = select(Logo.data).where(Logo.organization_id == context.organization_id, Logo.digest == digest)
+    return (await context.session.execute(query)).scalar_one()
 
 
 async def write_down(context: Context, invoices: Sequence[Invoice]) -> None:
