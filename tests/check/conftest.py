@@ -105,7 +105,8 @@ def fill(client: Client, webhook_url: str) -> None:
     commitment = {"amount_cents": 90_000, "tax_codes": ["city"]}
     make_plan(client, "advance", 999, pay_in_advance=True, charges=charges[:2], minimum_commitment=commitment)
     thresholds = [{"amount_cents": 2, "recurring": True}]
-    make_plan(client, "metered", 0, charges=[standard(calls, "0.02")], usage_thresholds=thresholds)
+    metered = {"charges": [standard(calls, "0.02")], "minimum_commitment": {"amount_cents": 4000}}
+    make_plan(client, "metered", 0, usage_thresholds=thresholds, **metered)
     make_plan(client, "free", 0)
     make_customer(client, "a", tax_codes=["vat"])
     make_customer(client, "b", billing_configuration={"invoice_grace_period": 5})

@@ -89,7 +89,8 @@ def fill(installation: Installation, http: httpx.Client, webhook_url: str, count
     calls = make_metric(client, "calls")
     traffic = make_metric(client, "traffic", "sum_agg", field_name="gb")
     charges = [standard(calls, "0.015"), standard(traffic, "0.17")]
-    make_plan(client, "arrears", 3100, charges=charges)
+    least = {"minimum_commitment": {"amount_cents": 4000}}
+    make_plan(client, "arrears", 3100, charges=charges, usage_thresholds=[{"amount_cents": 40}], **least)
     make_plan(client, "advance", 999, pay_in_advance=True, charges=charges)
     client.post("/webhook_endpoints", {"webhook_endpoint": {"webhook_url": webhook_url}})
     for number in range(count // SUBSCRIPTIONS_OF_A_CUSTOMER):
@@ -102,7 +103,8 @@ def fill(installation: Installation, http: httpx.Client, webhook_url: str, count
             "external_id": f"s{number}",
             "plan_code": "advance" if number % 3 == 0 else "arrears",
         }
-        store(client, "/subscriptions", {"subscription": subscription})
+        own = {"plan_overrides": {"amount_cents": 2900}} if number % 7 == 0 else {}
+        store(client, "/subscriptions", {"subscription": subscription | own})
     events = [
         {
             "transaction_id": f"{number}-{month}-{code}",

@@ -16,6 +16,8 @@ import httpx
 
 from crash.billing import Say, running
 from crash.installation import DEADLINE_SECONDS, Installation
+from support.billing import make_customer, make_metric, make_plan, standard, subscribe
+from support.client import Client, LiveClient
 
 CLIENTS = 8
 BATCH = 20
@@ -79,7 +81,7 @@ class Senders:
                 "transaction_id": transaction_id,
                 "external_subscription_id": subscription,
                 "code": "calls",
-                "timestamp": 1704067200,
+                "timestamp": int(time.time()),
             }
             for transaction_id in batch
         ]
@@ -87,6 +89,15 @@ class Senders:
             return http.post("/events/batch", json={"events": events}).status_code
         except httpx.HTTPError:
             return None
+
+
+def meter(client: Client) -> None:
+    """What is sent is billed each time it has come to another 10.00."""
+    thresholds = [{"amount_cents": 1000, "recurring": True}]
+    make_plan(client, charges=[standard(make_metric(client), "0.1")], usage_thresholds=thresholds)
+    make_customer(client)
+    for number in range(CLIENTS):
+        subscribe(client, external_id=f"s{number}")
 
 
 def all_events(url: str, key: str) -> Counter[str]:
@@ -105,7 +116,8 @@ def run(folder: Path, kills: int, seed: int, say: Say) -> None:
     chance = random.Random(seed)
     installation = Installation(folder / "ingestion")
     url = f"{installation.server.url}/api/v1"
-    with running(installation):
+    with running(installation), httpx.Client(timeout=DEADLINE_SECONDS) as http:
+        meter(LiveClient(installation.server, installation.first_key, http))
         senders = Senders(url, installation.first_key, seed)
         senders.start()
         try:

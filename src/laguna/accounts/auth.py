@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from fastapi import Request
 from sqlalchemy import or_, select
@@ -50,4 +51,5 @@ async def open_context(request: Request) -> AsyncGenerator[Context]:
         if row is None:
             raise unauthorized()
         organization_id, test_clock = row
-        yield Context(session, organization_id, clock.now(test_clock), test_clock is not None)
+        now = max(clock.now(test_clock), getattr(request.state, "not_before", datetime.min.replace(tzinfo=UTC)))
+        yield Context(session, organization_id, now, test_clock is not None)

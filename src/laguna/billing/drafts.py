@@ -101,6 +101,7 @@ async def _locked(context: Context, identifier: str) -> Invoice:
     invoice = (await context.session.scalars(query)).one_or_none()
     if invoice is None:
         raise not_found("invoice")
+    context.check_follows(invoice.updated_at)
     return invoice
 
 

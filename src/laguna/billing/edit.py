@@ -98,6 +98,7 @@ async def _find(context: Context, external_id: str, query: Query) -> Subscriptio
         lives = [life for life in lives if life.status == wanted]
     if not lives:
         raise not_found("subscription")
+    context.check_follows(lives[0].updated_at)
     return lives[0]
 
 

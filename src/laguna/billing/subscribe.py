@@ -119,7 +119,10 @@ async def _living(context: Context, external_id: str, customer: Customer) -> Sub
         .limit(1)
         .with_for_update(key_share=True)
     )
-    return (await context.session.scalars(query)).one_or_none()
+    subscription = (await context.session.scalars(query)).one_or_none()
+    if subscription is not None:
+        context.check_follows(subscription.updated_at)
+    return subscription
 
 
 async def _is_taken(context: Context, external_id: str) -> bool:

@@ -79,7 +79,9 @@ async def terminate(context: Context, subscriptions: Sequence[Subscription]) -> 
     parties = await parties_of(context, subscriptions)
     lines = await last_lines(context, [subscription.id for subscription in subscriptions])
     for subscription in subscriptions:
-        lifecycle.terminate(subscription, context.now, context.now)
+        assert subscription.started_at is not None
+        # what took over at this very instant started just after it
+        lifecycle.terminate(subscription, max(context.now, subscription.started_at), context.now)
     await context.session.flush()
     await tell(context, "subscription.terminated", subscriptions)
     orders = [
@@ -100,7 +102,7 @@ def _terminating(context: Context, party: Party, lines: dict[UUID, LastLine]) ->
     ranges = terminating(
         party.calendar,
         subscription.started_at,
-        max(subscription.terminated_at, subscription.started_at),
+        subscription.terminated_at,
         succeeded=False,
         previous_billed=created_today or (last is not None and last.day == day),
         charges_until=charges_until(party, lines),
@@ -173,6 +175,8 @@ async def _end_all(context: Context, condition: ColumnElement[bool], concerns: C
         .with_for_update(key_share=True)
     )
     found = (await context.session.scalars(query)).all()
+    for subscription in found:
+        context.check_follows(subscription.updated_at)
     await cancel(context, [subscription for subscription in found if subscription.status == "pending"])
     active = [subscription for subscription in found if subscription.status == "active"]
     current = [row for row in await caught_up(context, active, today=False) if concerns(row)]

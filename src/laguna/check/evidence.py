@@ -69,6 +69,7 @@ EVIDENCE = (
         FROM fees AS f JOIN invoices AS i ON i.id = f.invoice_id AND i.status = 'finalized'
         LEFT JOIN (fees AS other LEFT JOIN invoices AS its ON its.id = other.invoice_id)
             ON other.subscription_id = f.subscription_id
+            AND its.invoice_type IS DISTINCT FROM 'progressive_billing'
             AND other.fee_type IN ('subscription', 'charge', 'fixed_charge')
             AND other.from_at + (other.to_at - other.from_at) / 2 >= (f.evidence ->> 'opening')::timestamptz
             AND other.from_at + (other.to_at - other.from_at) / 2 < (f.evidence ->> 'closing')::timestamptz

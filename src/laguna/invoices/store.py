@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from laguna.invoices.documents import FeeDocument, InvoiceDocument
@@ -18,6 +18,17 @@ from laguna.kernel.ids import new_id
 from laguna.models import Fee, FeeTax, Invoice, InvoiceTax, ProgressiveCredit
 
 VERSION = 4  # of the rules an invoice was computed by; the API's version_number
+
+
+_PLANS_OF_LINES = text(
+    """
+    UPDATE invoice_lines AS line SET plan_id = made.plan_id
+    FROM unnest(CAST(:invoice_ids AS uuid[]), CAST(:subscription_ids AS uuid[]), CAST(:plan_ids AS uuid[]))
+        AS made (invoice_id, subscription_id, plan_id)
+    WHERE line.invoice_id = made.invoice_id AND line.subscription_id = made.subscription_id
+        AND line.plan_id <> made.plan_id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,8 @@ async def insert_invoices(writing: Writing, invoices: Sequence[InvoiceDocument])
 
 
 async def replace_contents(writing: Writing, invoices: Sequence[InvoiceDocument]) -> None:
-    """Write drafts again: new figures, fees and taxes; ids, lines and creation stay (DRF-1)."""
+    """Write drafts again: new figures, fees and taxes; ids, periods and creation stay (DRF-1). Lines name the plan that
+    priced them, an override by now maybe."""
     ids = [invoice.id for invoice in invoices]
     fees = delete(FeeTax).where(FeeTax.fee_id == Fee.id, Fee.invoice_id.in_(ids))
     await writing.session.execute(fees.execution_options(synchronize_session=False))
@@ -86,7 +98,17 @@ async def replace_contents(writing: Writing, invoices: Sequence[InvoiceDocument]
         for invoice in invoices
     ]
     await writing.session.execute(update(Invoice), rows)
+    await writing.session.execute(_PLANS_OF_LINES, _plans_of_lines(invoices))
     await _insert_contents(writing, invoices)
+
+
+def _plans_of_lines(invoices: Sequence[InvoiceDocument]) -> dict[str, list[UUID]]:
+    lines = [(invoice.id, line) for invoice in invoices for line in invoice.lines]
+    return {
+        "invoice_ids": [invoice_id for invoice_id, _ in lines],
+        "subscription_ids": [line.subscription_id for _, line in lines],
+        "plan_ids": [line.plan_id for _, line in lines],
+    }
 
 
 async def _insert_contents(writing: Writing, invoices: Sequence[InvoiceDocument]) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg import sql
-from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
+from psycopg.errors import DeadlockDetected, NumericValueOutOfRange, SerializationFailure, UniqueViolation
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from laguna.kernel.context import OutrunError
 
 _REPEATABLE = (DeadlockDetected, SerializationFailure, UniqueViolation)
 
@@ -87,17 +89,27 @@ async def copy_rows(session: AsyncSession, table: str, columns: Sequence[str], r
             await copy.write_row([Jsonb(value) if isinstance(value, (dict, list)) else value for value in row])
 
 
+def _origin(error: BaseException) -> BaseException | None:
+    """The driver's error, which comes as it is from COPY."""
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
 def is_repeatable(error: BaseException) -> bool:
     """Whether the transaction may simply be run again: a lost race, not a mistake.
 
     A unique violation is one too: run again, the request finds the other row and answers 422 for it.
     """
-    return isinstance(error, DBAPIError) and isinstance(error.orig, _REPEATABLE)
+    return isinstance(error, OutrunError) or isinstance(_origin(error), _REPEATABLE)
+
+
+def is_out_of_range(error: BaseException) -> bool:
+    """Whether a number came about that is larger than what is stored can be: 2^63 cents, for example."""
+    return isinstance(_origin(error), NumericValueOutOfRange)
 
 
 def is_unreachable(error: BaseException) -> bool:
     """Whether the database can't be reached now, or went away under the statement."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
+    origin = _origin(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return isinstance(origin, psycopg.OperationalError) and not isinstance(origin, _REPEATABLE)

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from laguna.kernel.context import Context
-from laguna.kernel.db import is_repeatable, is_unreachable
-from laguna.kernel.errors import ApiError, internal, not_found, unavailable
+from laguna.kernel.context import Context, OutrunError
+from laguna.kernel.db import is_out_of_range, is_repeatable, is_unreachable
+from laguna.kernel.errors import ApiError, internal, not_found, unavailable, validation
 from laguna.kernel.ids import new_id
 from laguna.kernel.inputs import Input, receive_body
 from laguna.kernel.monitoring import observe_request
@@ -142,7 +142,8 @@ OpenContext = Callable[[Request], AbstractAsyncContextManager[Context]]
 
 class ApiRoute(APIRoute):
     """A route of one organization: its key is checked first, the handler runs in one transaction, which is committed
-    before the answer leaves. A lost race (deadlock, a row that another request just made) runs the handler again."""
+    before the answer leaves. A lost race (deadlock, a row that another request just made, or changed later than this
+    one began) runs the handler again. Amounts that come out larger than any invoice can hold are refused."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -158,6 +159,10 @@ class ApiRoute(APIRoute):
                         request.state.context = context
                         return await handle(request)
                 except Exception as error:
+                    if is_out_of_range(error):
+                        raise validation({"amount_cents": ["value_is_out_of_range"]}) from error
+                    if isinstance(error, OutrunError):
+                        request.state.not_before = error.changed_at
                     if attempt == MAX_ATTEMPTS or not is_repeatable(error):
                         raise
                 attempt += 1

@@ -57,9 +57,13 @@ async def find_subscription(
             Subscription.status == (status or "active"),
         )
     ).limit(1)
-    subscription = (await context.session.scalars(query.with_for_update() if lock else query)).one_or_none()
+    subscription = (
+        await context.session.scalars(query.with_for_update(key_share=True) if lock else query)
+    ).one_or_none()
     if subscription is None:
         raise not_found("subscription")
+    if lock:
+        context.check_follows(subscription.updated_at)
     return subscription
 
 
