@@ -200,6 +200,26 @@ def test_a_minimum_is_left_to_the_end_and_a_commitment_counts_usage_once(sandbox
     assert kinds == [("subscription", 0), ("charge", 20_000), ("charge", 30_000), ("commitment", 20_000)]
 
 
+@pytest.mark.parametrize("grace_period", [0, 3])
+def test_an_override_takes_off_what_its_plan_has_billed(sandbox: Sandbox, grace_period: int) -> None:
+    client = sandbox("2024-01-01T00:00:00Z")
+    declared = [{"key": "size", "values": ["big"]}]
+    metric = make_metric(client, "units", "sum_agg", field_name="total", filters=declared)
+    filters = [{"values": {"size": ["big"]}, "properties": {"amount": "2"}}]
+    make_plan(client, amount_cents=3100, charges=[standard(metric, "1", filters=filters)], usage_thresholds=ONE)
+    make_customer(client, billing_configuration={"invoice_grace_period": grace_period})
+    subscribe(client)
+    use(client, "2024-01-01T00:00:00Z", "units", total=50)
+    use(client, "2024-01-01T00:00:00Z", "units", total=100, size="big")
+    if grace_period:
+        client.at("2024-02-01T00:00:00Z")
+    client.put("/subscriptions/sub", {"subscription": {"plan_overrides": {"amount_cents": 6200}}})
+    client.at("2024-02-01T00:00:00Z")
+    assert told(client) == [("progressive_billing", 25_000, 0, 25_000), ("subscription", 31_200, 25_000, 6200)]
+    shares = [fee["precise_coupons_amount_cents"] for fee in fees(invoices(client)[-1])]
+    assert [float(share) for share in shares] == [20_000.0, 5000.0]
+
+
 def test_a_line_after_a_progressive_one_begins_where_the_period_does(sandbox: Sandbox) -> None:
     client = sandbox("2024-01-15T10:00:00Z")
     on_plan(client, ONE)
