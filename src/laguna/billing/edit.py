@@ -22,7 +22,7 @@ from laguna.kernel.errors import Problems, not_found
 from laguna.kernel.queries import Query
 from laguna.models import Plan, Subscription
 from laguna.subscriptions.activation import check_activation_rules
-from laguna.subscriptions.applicable import mark_usage
+from laguna.subscriptions.applicable import mark_started, mark_usage
 from laguna.subscriptions.schemas import SubscriptionInput, SubscriptionUpdateInput
 from laguna.subscriptions.service import best_life_first, timezones_of
 
@@ -79,7 +79,9 @@ async def update_subscription(
         schedule_ending(subscription, ZoneInfo(timezone), context.now)
     await context.session.flush()
     await store_thresholds(context, subscription, data.usage_thresholds)
-    await mark_usage(context, [subscription.id])
+    # while it was disabled, events that are being stored right now left no mark
+    mark = mark_started if values.get("progressive_billing_disabled") is False else mark_usage
+    await mark(context, [subscription.id])
     await tell(context, "subscription.updated", [subscription])
     return subscription
 

@@ -24,7 +24,8 @@ from laguna.usage.rating import RatedLine
 
 @dataclass(frozen=True, slots=True)
 class Billable:
-    """What one line of an invoice is made from. `day` is the local date of the boundary it bills."""
+    """What one line of an invoice is made from. `day` is the local date of the boundary it bills, `rated` its usage
+    where that was looked at already: it is billed as it was then."""
 
     party: Party
     occasion: Occasion
@@ -33,6 +34,7 @@ class Billable:
     day: date
     period_paid: bool = False
     billed_at: datetime | None = None  # of a draft that is made again: when it was first made
+    rated: Sequence[RatedLine] | None = None
 
     @property
     def window(self) -> Window:

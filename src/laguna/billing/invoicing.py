@@ -142,11 +142,13 @@ async def _compose(context: Context, orders: Sequence[Order]) -> list[InvoiceDoc
     rateables = [
         _rateable(item, charges[item.party.plan.id], followed.get(item.party.subscription.id, set()))
         for item in billables
+        if item.rated is None
     ]
-    rated = await rate(context.session, context.organization_id, rateables)
+    rated = iter(await rate(context.session, context.organization_id, rateables))
+    usage = [next(rated) if billable.rated is None else billable.rated for billable in billables]
     billed = [
         BilledLine(billable, [*subscription_fees(billable, sources), *usage_fees(billable, lines, sources)])
-        for billable, lines in zip(billables, rated, strict=True)
+        for billable, lines in zip(billables, usage, strict=True)
     ]
     drafts = [order.draft.id for order in orders if order.draft]
     await add_credits(context, billed, drafts)

@@ -6,8 +6,8 @@ while it does, and counts what was billed before: so each threshold is billed on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from laguna.billing.fees import Billable, BilledLine
 from laguna.billing.invoicing import Order, make_invoices
 from laguna.billing.news import tell_of_thresholds
 from laguna.billing.parties import Party, parties_of
+from laguna.billing.schedule import LastLine, charges_until, last_lines
 from laguna.billing.usage_credits import latest_progressive, usage_period
 from laguna.catalog.priced import priced_charges
 from laguna.catalog.thresholds import Thresholds
@@ -53,7 +54,7 @@ async def look_at_usage(context: Context, _: datetime, subscription_ids: Sequenc
             Subscription.status == "active",
         )
         .order_by(Subscription.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     subscriptions = (await context.session.scalars(query)).all()
     # before usage is counted: what changes it from now on leaves a new mark
@@ -78,44 +79,44 @@ async def look_at_usage(context: Context, _: datetime, subscription_ids: Sequenc
 
 
 async def _reached(context: Context, subscriptions: Sequence[Subscription]) -> list[_Reached]:
-    """In a fixed number of statements."""
-    applicable = await applicable_thresholds(context, subscriptions)
-    watched = [subscription for subscription in subscriptions if applicable[subscription.id]]
-    if not watched:
-        return []
-    billables = [_billable(context, party) for party in await parties_of(context, watched)]
-    used = await _used(context, billables)
-    before = await billed_before(context, watched)
-    periods = [usage_period(BilledLine(billable, [])) for billable in billables]
-    latest = await latest_progressive(context, [period for period in periods if period is not None])
-    assert None not in periods, "a running period is never empty"
+    """In a fixed number of statements. Whose period is over and not billed yet is left to the billing run, which has
+    the next one looked at: until then usage of the last one would be missing in what was used before."""
+    running = [row for row in subscriptions if row.next_billing_at is None or row.next_billing_at > context.now]
+    applicable = await applicable_thresholds(context, running)
+    watched = [subscription for subscription in running if applicable[subscription.id]]
+    billables = await _billables(context, watched)
+    before = await billed_before(context, [billable.party.subscription for billable in billables])
+    periods = [period for billable in billables if (period := usage_period(BilledLine(billable, []))) is not None]
+    assert len(periods) == len(billables), "nothing is rated over an empty period"
+    latest = await latest_progressive(context, periods)
     found: list[_Reached] = []
-    for place, (billable, used_cents) in enumerate(zip(billables, used, strict=True)):
+    for place, billable in enumerate(billables):
         subscription_id = billable.party.subscription.id
         thresholds, known = applicable[subscription_id], before[subscription_id]
         billed = known.historical_cents + known.invoiced_cents
         progressed = latest[place].fees_cents if place in latest else 0
-        due = passed(threshold_values(thresholds), billed + progressed, used_cents - progressed)
-        if due:
-            rows = [row for row in thresholds if (due.recurring if row.recurring else row.amount_cents in due.fixed)]
-            found.append(_Reached(billable, rows, billed + used_cents))
+        used = sum(line.amounts.amount_cents for line in billable.rated or ())
+        due = passed(threshold_values(thresholds), billed + progressed, used - progressed)
+        # usage that went down and comes back passes no fixed one again (PGB-7)
+        rows = [
+            row
+            for row in thresholds
+            if (due.recurring if row.recurring else row.amount_cents in due.fixed and row.id not in known.threshold_ids)
+        ]
+        if rows:
+            found.append(_Reached(billable, rows, billed + used))
     return found
 
 
-def _billable(context: Context, party: Party) -> Billable:
-    started_at = party.subscription.started_at
-    assert started_at is not None, "an active subscription has started"
-    return Billable(
-        party=party,
-        occasion=Occasion.PROGRESSIVE,
-        ranges=progressive(party.calendar, started_at, context.now),
-        due_at=context.now,
-        day=local_date(context.now, party.zone),
-    )
-
-
-async def _used(context: Context, billables: Sequence[Billable]) -> list[int]:
-    """What each has used in the running period, of what is billed in arrears."""
+async def _billables(context: Context, subscriptions: Sequence[Subscription]) -> list[Billable]:
+    """What an invoice for each would bill now: usage of the running period, of what is billed in arrears. Rated once,
+    so that the thresholds told of are those that the invoice has passed, whatever is stored meanwhile."""
+    if not subscriptions:
+        return []
+    lines = await last_lines(context, [subscription.id for subscription in subscriptions])
+    found = [_billable(context, party, lines) for party in await parties_of(context, subscriptions)]
+    # empty where somebody has billed the period while this waited for the subscription
+    billables = [each for each in found if each.ranges.charges is not None and not each.ranges.charges.is_empty]
     charges = await priced_charges(context.session, {billable.party.plan.id for billable in billables})
     rateables = [
         Rateable(
@@ -128,7 +129,19 @@ async def _used(context: Context, billables: Sequence[Billable]) -> list[int]:
         for billable in billables
     ]
     rated = await rate(context.session, context.organization_id, rateables)
-    return [sum(line.amounts.amount_cents for line in lines) for lines in rated]
+    return [replace(billable, rated=usage) for billable, usage in zip(billables, rated, strict=True)]
+
+
+def _billable(context: Context, party: Party, lines: Mapping[UUID, LastLine]) -> Billable:
+    started_at = party.subscription.started_at
+    assert started_at is not None, "an active subscription has started"
+    return Billable(
+        party=party,
+        occasion=Occasion.PROGRESSIVE,
+        ranges=progressive(party.calendar, started_at, context.now, charges_until=charges_until(party, lines)),
+        due_at=context.now,
+        day=local_date(context.now, party.zone),
+    )
 
 
 @signals.receives(signals.PlansChanged)

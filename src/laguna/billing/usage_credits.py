@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, func, select, text
+from sqlalchemy.orm import aliased
 
 from laguna.billing.fees import BilledLine
 from laguna.invoices.documents import CreditDocument, FeeDocument
 from laguna.kernel.context import Context
 from laguna.kernel.money import ZERO
-from laguna.models import Fee
+from laguna.models import Charge, ChargeFilter, Fee, Subscription
 from laguna.subscriptions.grid import Kind, first_instant, local_date, period_containing
 from laguna.subscriptions.progressive import UsageAmount, usage_credit
 from laguna.taxes.amounts import fee_taxes
@@ -129,14 +130,41 @@ def _part(filter_id: UUID | None, grouped_by: Mapping[str, str | None]) -> Hasha
 async def _billed_amounts(
     context: Context, invoice_ids: Sequence[UUID]
 ) -> dict[tuple[UUID | None, UUID | None], list[UsageAmount]]:
-    """What invoices billed of usage, by invoice and subscription."""
-    query = select(
-        Fee.invoice_id, Fee.subscription_id, Fee.charge_id, Fee.charge_filter_id, Fee.grouped_by, Fee.amount_cents
-    ).where(
-        Fee.organization_id == context.organization_id,
-        Fee.invoice_id.in_(invoice_ids),
-        Fee.fee_type == "charge",
-        Fee.deleted_at.is_(None),
+    """What invoices billed of usage, by invoice and subscription. Of one that has moved to an override since, charges
+    and filters are those of the override that were made of the ones billed (OVR-1)."""
+    charge, charge_filter = aliased(Charge), aliased(ChargeFilter)
+    query = (
+        select(
+            Fee.invoice_id,
+            Fee.subscription_id,
+            func.coalesce(charge.id, Fee.charge_id),
+            func.coalesce(charge_filter.id, Fee.charge_filter_id),
+            Fee.grouped_by,
+            Fee.amount_cents,
+        )
+        .join(Subscription, Subscription.id == Fee.subscription_id)
+        .outerjoin(
+            charge,
+            and_(
+                charge.plan_id == Subscription.plan_id,
+                charge.parent_id == Fee.charge_id,
+                charge.deleted_at.is_(None),
+            ),
+        )
+        .outerjoin(
+            charge_filter,
+            and_(
+                charge_filter.charge_id == charge.id,
+                charge_filter.parent_id == Fee.charge_filter_id,
+                charge_filter.deleted_at.is_(None),
+            ),
+        )
+        .where(
+            Fee.organization_id == context.organization_id,
+            Fee.invoice_id.in_(invoice_ids),
+            Fee.fee_type == "charge",
+            Fee.deleted_at.is_(None),
+        )
     )
     found: dict[tuple[UUID | None, UUID | None], list[UsageAmount]] = {}
     for invoice_id, subscription_id, charge_id, filter_id, grouped_by, cents in await context.session.execute(query):

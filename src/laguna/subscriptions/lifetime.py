@@ -152,10 +152,12 @@ async def _object(context: Context, subscription: Subscription, usage: LifetimeU
 
 @dataclass(frozen=True, slots=True)
 class BilledBefore:
-    """What a subscription has used besides the running period: as the client says, and as invoiced."""
+    """What a subscription has used besides the running period: as the client says, and as invoiced; and the thresholds
+    that it was billed for."""
 
     historical_cents: int
     invoiced_cents: int
+    threshold_ids: frozenset[UUID]
 
 
 _BILLED_BEFORE = text(
@@ -177,11 +179,20 @@ _BILLED_BEFORE = text(
         WHERE lives.status <> 'canceled' AND fee.fee_type = 'charge' AND fee.deleted_at IS NULL
             AND invoice.invoice_type = 'subscription' AND invoice.status IN ('draft', 'finalized')
         GROUP BY lives.subscription_id
+    ), reached AS (
+        SELECT lives.subscription_id, array_agg(DISTINCT applied.usage_threshold_id) AS threshold_ids
+        FROM lives JOIN invoice_lines AS line ON line.subscription_id = lives.life_id
+            AND line.invoicing_reason = 'progressive_billing'
+        JOIN invoices AS invoice ON invoice.id = line.invoice_id AND invoice.status <> 'voided'
+        JOIN applied_usage_thresholds AS applied ON applied.invoice_id = invoice.id
+        GROUP BY lives.subscription_id
     )
-    SELECT asked.id, coalesce(historical.cents, 0) AS historical, coalesce(invoiced.cents, 0) AS invoiced
+    SELECT asked.id, coalesce(historical.cents, 0) AS historical, coalesce(invoiced.cents, 0) AS invoiced,
+        coalesce(reached.threshold_ids, '{}') AS threshold_ids
     FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
     LEFT JOIN historical ON historical.subscription_id = asked.id
     LEFT JOIN invoiced ON invoiced.subscription_id = asked.id
+    LEFT JOIN reached ON reached.subscription_id = asked.id
     """
 )
 
@@ -191,7 +202,7 @@ async def billed_before(context: Context, subscriptions: Sequence[Subscription])
     usage is in the periodic one after it."""
     ids = [subscription.id for subscription in subscriptions]
     rows = await context.session.execute(_BILLED_BEFORE, {"organization_id": context.organization_id, "ids": ids})
-    return {row.id: BilledBefore(int(row.historical), int(row.invoiced)) for row in rows}
+    return {row.id: BilledBefore(int(row.historical), int(row.invoiced), frozenset(row.threshold_ids)) for row in rows}
 
 
 def threshold_values(rows: Sequence[UsageThreshold]) -> Thresholds:

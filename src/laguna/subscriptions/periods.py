@@ -171,9 +171,12 @@ def terminating(
     return _ranges_at(calendar, started_at, day, ending, charges_until, fixed_charges_until)
 
 
-def progressive(calendar: Calendar, started_at: datetime, now: datetime) -> Ranges:
-    """The line of a progressive invoice: the whole current period, to its planned end (spec 2 PER-26)."""
-    return current(calendar, started_at, now)
+def progressive(
+    calendar: Calendar, started_at: datetime, now: datetime, *, charges_until: datetime | None = None
+) -> Ranges:
+    """The line of a progressive invoice: the whole current period, to its planned end (spec 2 PER-26), from where usage
+    has been billed up to."""
+    return current(calendar, started_at, now, charges_until=charges_until)
 
 
 def current(
