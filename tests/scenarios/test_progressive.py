@@ -364,6 +364,17 @@ def test_which_thresholds_apply(sandbox: Sandbox) -> None:
     assert applicable() == [20_000, 50_000]
 
 
+def test_another_plan_for_one_that_waits_comes_with_thresholds(sandbox: Sandbox) -> None:  # SUB-15
+    client = sandbox("2024-01-01T00:00:00Z")
+    on_plan(client, ONE)
+    make_plan(client, "other")
+    subscribe(client, external_id="later", subscription_at="2024-02-01T00:00:00Z")
+    waiting = subscribe(client, external_id="later", plan="other", usage_thresholds=TWO)
+    assert (waiting["status"], waiting["plan_code"]) == ("pending", "other")
+    shown = client.get("/subscriptions/later", {"status": "pending"})["subscription"]
+    assert [each["amount_cents"] for each in shown["applicable_usage_thresholds"]] == [20_000, 50_000]
+
+
 @pytest.mark.parametrize(
     ("thresholds", "expected"),
     [

@@ -153,6 +153,7 @@ async def _subscribe_again(
     if data.name:
         subscription.name = data.name.strip()
     await context.session.flush()
+    await store_thresholds(context, subscription, data.usage_thresholds)
     return subscription
 
 
