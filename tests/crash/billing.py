@@ -26,7 +26,7 @@ from support.receiver import Received, Receiver, receiving
 
 SUBSCRIPTIONS_OF_A_CUSTOMER = 2
 NUMBERING = {"document_numbering": "per_organization", "document_number_prefix": "CRASH"}
-IDS = ("organization_id", "slug", "file_url")
+IDS = ("organization_id", "parent_id", "slug", "file_url")
 LONGER = 1.2  # kills fall into this many times the span that a move takes in peace: some come after its end
 Say = Callable[[str], None]
 
