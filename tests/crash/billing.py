@@ -26,7 +26,7 @@ from support.receiver import Received, Receiver, receiving
 
 SUBSCRIPTIONS_OF_A_CUSTOMER = 2
 NUMBERING = {"document_numbering": "per_organization", "document_number_prefix": "CRASH"}
-IDS = ("organization_id", "slug", "file_url")
+IDS = ("organization_id", "parent_id", "slug", "file_url")
 LONGER = 1.2  # kills fall into this many times the span that a move takes in peace: some come after its end
 Say = Callable[[str], None]
 
@@ -89,8 +89,8 @@ def fill(installation: Installation, http: httpx.Client, webhook_url: str, count
     calls = make_metric(client, "calls")
     traffic = make_metric(client, "traffic", "sum_agg", field_name="gb")
     charges = [standard(calls, "0.015"), standard(traffic, "0.17")]
-    least = {"minimum_commitment": {"amount_cents": 4000}}
-    make_plan(client, "arrears", 3100, charges=charges, usage_thresholds=[{"amount_cents": 40}], **least)
+    thresholds, least = [{"amount_cents": 40}], {"amount_cents": 4000}
+    make_plan(client, "arrears", 3100, charges=charges, usage_thresholds=thresholds, minimum_commitment=least)
     make_plan(client, "advance", 999, pay_in_advance=True, charges=charges)
     client.post("/webhook_endpoints", {"webhook_endpoint": {"webhook_url": webhook_url}})
     for number in range(count // SUBSCRIPTIONS_OF_A_CUSTOMER):

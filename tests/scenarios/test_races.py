@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -119,7 +119,7 @@ def wait_until_one_waits(client: Client) -> None:
             time.sleep(0.01)
 
 
-def rows(client: Client, query: str, alias: str = "") -> list[Any]:
+def rows(client: Client, query: LiteralString, alias: LiteralString = "") -> list[Any]:
     condition = "AND" if "WHERE" in query else "WHERE"
     with psycopg.connect(client.server.database_url, options="-c timezone=UTC") as connection:
         return connection.execute(
