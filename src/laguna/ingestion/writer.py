@@ -122,7 +122,6 @@ class Writer:
             self._moved_at = asyncio.get_running_loop().time()
         self._rows += len(events)
         self._bytes += size
-        monitoring.event_queue.inc(len(events))
         try:
             streams = await self._streams.of(organization_id, events)
             deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
@@ -141,7 +140,6 @@ class Writer:
         finally:
             self._rows -= len(events)
             self._bytes -= size
-            monitoring.event_queue.dec(len(events))
             if self._stopping:
                 self._wanted.set()
 
@@ -153,11 +151,13 @@ class Writer:
                     await self._settle(self._doubtful.pop(0))
                 elif self._queue or self._locked:
                     await self._gather()
+                    monitoring.event_queue.set(self._rows)
                     group = self._take()
                     self._crowd = len(group) + len(self._queue)
                     await self._store(group)
                     self._crowd = max(self._crowd, len(group) + len(self._queue))
                 else:
+                    monitoring.event_queue.set(0)  # those still counted are being answered
                     self._wanted.clear()
                     await self._wanted.wait()
             except Exception:
