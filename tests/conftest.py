@@ -99,7 +99,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
     """This process's own way to the worker's database."""
-    database = Database(database_url, pool_size=2)
+    database = Database(database_url, pool_size=5)
     yield database
     await database.close()
 
@@ -109,15 +109,12 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What this process sends, whoever sends it."""
     sent: list[str] = []
 
-    def noting(name: str) -> None:
+    for name in ("execute", "executemany", "copy"):
         send = getattr(psycopg.AsyncCursor, name)
 
-        async def note(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
+        def note(cursor: Any, query: Any, *arguments: Any, _send: Any = send, **more: Any) -> Any:
             sent.append(str(query))
-            return await send(cursor, query, *arguments, **more)
+            return _send(cursor, query, *arguments, **more)
 
         monkeypatch.setattr(psycopg.AsyncCursor, name, note)
-
-    noting("execute")
-    noting("executemany")
     return sent

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import func, select
 
@@ -19,33 +17,6 @@ from support.billing import make_customer, make_metric, make_plan, standard, sub
 from support.client import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    database = Database(database_url, pool_size=2)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What this process sends, whoever sends it."""
-    sent: list[str] = []
-    for name in ("execute", "executemany", "copy"):
-        send = getattr(psycopg.AsyncCursor, name)
-
-        def note(cursor: Any, query: Any, *arguments: Any, _send: Any = send, **more: Any) -> Any:
-            sent.append(str(query))
-            return _send(cursor, query, *arguments, **more)
-
-        monkeypatch.setattr(psycopg.AsyncCursor, name, note)
-    return sent
 
 
 async def test_commitments_of_many_subscriptions_are_settled_at_once(
