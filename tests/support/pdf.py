@@ -10,6 +10,10 @@ from typing import Any
 from pypdf import PageObject, PdfReader
 from pypdf.generic import ByteStringObject, ContentStream, TextStringObject
 
+from laguna.bench.documents import document, sample, sample_fee
+from laguna.invoices.pdf.render import render_pdf
+from laguna.models import CustomerMetadata
+
 
 def reader(pdf: bytes) -> PdfReader:
     return PdfReader(io.BytesIO(pdf))
@@ -119,3 +123,24 @@ def _strings(shown: Any) -> list[bytes]:
 
 def _zeros(string: bytes) -> int:
     return sum(string[at : at + 2] == b"\x00\x00" for at in range(0, len(string), 2))
+
+
+ONE = [("Premium", [sample_fee("API calls", 12500, 100)])]
+
+
+def pdf(sections: Any = None, **attributes: Any) -> bytes:
+    return render_pdf(document(sample(sections or ONE, **attributes)))
+
+
+def in_order(told: str, *parts: str) -> bool:
+    """Whether the parts follow each other in the text, with anything in between."""
+    at = 0
+    for part in parts:
+        at = told.find(part, at)
+        assert at >= 0, f"{part!r} is missing, or not where it belongs, in {told}"
+        at += len(part)
+    return True
+
+
+def metadata(key: str, value: str, *, shown: bool = True) -> CustomerMetadata:
+    return CustomerMetadata(key=key, value=value, display_in_invoice=shown)
